@@ -6,11 +6,12 @@ Out: files and folders under their final name only once they are complete
 """
 
 import contextlib
+import errno
 import glob
 import os
 import pathlib
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 
 from histogan_tf.errors import InputError
@@ -19,20 +20,17 @@ from histogan_tf.errors import InputError
 def atomic_write(path: str | os.PathLike, data: bytes) -> None:
     """Writes `data` to `path`; readers see the old file or the new one."""
     path = pathlib.Path(path)
-    handle, temporary = tempfile.mkstemp(
-        prefix=f".{path.name}.", suffix=".tmp", dir=path.parent
-    )
+    temporary = _sibling(path)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(temporary, "xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
-        pathlib.Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
-    sync_directory(path.parent)
+    sync(path.parent)
 
 
 @contextlib.contextmanager
@@ -44,34 +42,41 @@ def atomic_directory(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """
     path = pathlib.Path(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise InputError(f"{path}: exists already; choose a new folder")
+        raise _taken(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = pathlib.Path(
-        tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    )
+    temporary = _sibling(path)
     try:
+        temporary.mkdir()
         yield temporary
-        for file in temporary.rglob("*"):
-            if file.is_file():
-                sync_file(file)
-        temporary.chmod(0o755)
-        if path.exists():
-            path.rmdir()
-        os.replace(temporary, path)
+        for entry in [*temporary.rglob("*"), temporary]:
+            sync(entry)
+        _rename_directory(temporary, path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    sync_directory(path.parent)
+    sync(path.parent)
 
 
-def sync_file(path: pathlib.Path) -> None:
-    """Flushes one file's bytes to the disk."""
-    with open(path, "rb") as file:
-        os.fsync(file.fileno())
+def _sibling(path: pathlib.Path) -> pathlib.Path:
+    # Not by tempfile, whose files only their owner can read.
+    return path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
 
 
-def sync_directory(path: pathlib.Path) -> None:
-    """Flushes a folder's entries, so that a rename survives a crash."""
+def _rename_directory(temporary: pathlib.Path, path: pathlib.Path) -> None:
+    try:
+        os.replace(temporary, path)  # POSIX: over nothing or an empty folder
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise
+        raise _taken(path) from error
+
+
+def _taken(path: pathlib.Path) -> InputError:
+    return InputError(f"{path}: exists already; choose a new folder")
+
+
+def sync(path: pathlib.Path) -> None:
+    """Flushes a file's bytes, or a folder's entries, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -92,7 +97,9 @@ def list_files(source: str, extensions: tuple[str, ...]) -> list[pathlib.Path]:
     """
     if os.path.isfile(source):
         return [pathlib.Path(source)]
-    pattern = os.path.join(source, "*") if os.path.isdir(source) else source
+    pattern = source
+    if os.path.isdir(source):
+        pattern = os.path.join(glob.escape(source), "*")
     found = sorted(
         pathlib.Path(name)
         for name in glob.glob(pattern, recursive=True)

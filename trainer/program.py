@@ -7,6 +7,7 @@ errors and flag errors print `error: ...` without a traceback.
 import os
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 from absl import app, flags
 
@@ -16,8 +17,8 @@ from histogan_tf.errors import InputError
 def run(main: Callable[[], None]) -> None:
     """Parses the flags, calls `main()` and exits.
 
-    Exit codes: 0 success, 2 bad input or a full disk, others a bug (with its
-    traceback).
+    Exit codes: 0 success or help, 2 bad input or a full disk, 130 Ctrl-C,
+    others a bug (with its traceback).
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     app.run(lambda _: _guarded(main), flags_parser=_parse)
@@ -26,18 +27,22 @@ def run(main: Callable[[], None]) -> None:
 def _parse(argv: list[str]) -> list[str]:
     try:
         rest = flags.FLAGS(argv)
-        if len(rest) > 1:
-            raise flags.Error(f"unknown argument {rest[1]!r}; flags start --")
-        if flags.FLAGS.help or flags.FLAGS.helpshort:
-            _print_help()
-        return rest
+    except flags.UnrecognizedFlagError as error:
+        _fail(f"{error}; allowed: {_own_flags(argv[0])}")
     except flags.Error as error:
-        _fail(str(error))
+        _fail(str(error).removeprefix("ERROR:: "))
+    except SystemExit:
+        # Only absl's help flags exit in parsing; they do it with code 1.
+        sys.exit(0)
+    if len(rest) > 1:
+        _fail(f"unknown argument {rest[1]!r}; flags start with --")
+    return rest
 
 
-def _print_help() -> None:
-    app.usage(shorthelp=True, writeto_stdout=True)
-    sys.exit(0)
+def _own_flags(program: str) -> str:
+    own = flags.FLAGS.get_key_flags_for_module(program)
+    names = sorted(flag.name for flag in own)
+    return ", ".join(f"--{name}" for name in [*names, "flagfile", "help"])
 
 
 def _guarded(main: Callable[[], None]) -> None:
@@ -48,9 +53,17 @@ def _guarded(main: Callable[[], None]) -> None:
     except OSError as error:
         # A full disk or a folder without permission is no bug of ours.
         _fail(f"{error.filename or 'input/output'}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        print("error: interrupted", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        # TensorFlow's writers report a full disk by an error of their own.
+        if "No space left on device" not in str(error):
+            raise
+        _fail(str(error))
 
 
-def _fail(message: str) -> None:
+def _fail(message: str) -> NoReturn:
     line = " ".join(message.split())
     print(f"error: {line}", file=sys.stderr)
     sys.exit(2)

@@ -1,0 +1,182 @@
+"""Settings of a run: frozen dataclasses, every range checked.
+
+In: numbers from presets or from JSON (`config_json.py`).
+Out: one `Config`; each part of the system receives only its own dataclass.
+
+A field's range stands beside it (`ranged`), so that the check, the error and
+the documentation cannot drift apart. Lengths are in pixels of the part's own
+scale unless the name says otherwise; um/px is `mpp`.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+from histogan_tf.errors import InputError
+
+PRECISIONS = ("float32", "bfloat16")
+
+
+def ranged(default: float, low: float, high: float) -> Any:
+    """A number field with its closed range of allowed values."""
+    return field(default=default, metadata={"low": low, "high": high})
+
+
+def check(settings: Any) -> None:
+    """Raises InputError for the first field outside its range."""
+    for item in dataclasses.fields(settings):
+        value = getattr(settings, item.name)
+        if "low" not in item.metadata:
+            continue
+        low, high = item.metadata["low"], item.metadata["high"]
+        values = value if isinstance(value, tuple) else (value,)
+        if not values or not all(low <= v <= high for v in values):
+            raise InputError(
+                f"{type(settings).__name__}.{item.name}: {value} is not"
+                f" allowed; use {low} to {high}"
+            )
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """One encoder-decoder: channels per level, finest first."""
+
+    widths: tuple[int, ...] = ranged((24, 32, 48), 1, 1024)
+    blocks: int = ranged(1, 1, 16)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    @property
+    def stride(self) -> int:
+        """Sizes of inputs must be a multiple of this."""
+        return 2 ** (len(self.widths) - 1)
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """One stage of the pyramid; `batch` is global over all replicas."""
+
+    crop: int = ranged(48, 8, 8192)
+    batch: int = ranged(16, 2, 4096)
+    steps: int = ranged(1000, 1, 100_000_000)
+    reconstruction: float = ranged(10.0, 0, 1000)
+    generator: NetworkConfig = NetworkConfig()
+    critic: NetworkConfig = NetworkConfig()
+    segmenter: NetworkConfig = NetworkConfig()
+
+    def __post_init__(self) -> None:
+        check(self)
+        for name in ("generator", "critic", "segmenter"):
+            stride = getattr(self, name).stride
+            if self.crop % stride or self.crop % 2:
+                raise InputError(
+                    f"StageConfig.crop: {self.crop} is not allowed; use a"
+                    f" multiple of {max(2, stride)} for {name}'s levels"
+                )
+
+
+@dataclass(frozen=True)
+class SegmenterConfig:
+    """A segmenter trained by itself at the finest scale.
+
+    `synthetic` is the share of its labelled batch that the pyramid paints;
+    `consistency` the weight of the mean-teacher term on unlabelled images.
+    """
+
+    crop: int = ranged(96, 8, 8192)
+    batch: int = ranged(16, 2, 4096)
+    steps: int = ranged(1000, 1, 100_000_000)
+    synthetic: float = ranged(0.5, 0, 1)
+    consistency: float = ranged(1.0, 0, 100)
+    network: NetworkConfig = NetworkConfig((16, 32, 48, 64))
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.crop % self.network.stride:
+            raise InputError(
+                f"SegmenterConfig.crop: {self.crop} is not allowed; use a"
+                f" multiple of {self.network.stride}"
+            )
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the loss terms (DESIGN section 4)."""
+
+    unlabelled: float = ranged(1.0, 0, 100)
+    confidence: float = ranged(0.9, 0.5, 1)
+    full_size: float = ranged(0.2, 0, 100)
+    coarse_noise: float = ranged(0.15, 0, 2)
+    synthetic: float = ranged(0.5, 0, 100)
+    consistency: float = ranged(1.0, 0, 100)
+    class_weight_limit: float = ranged(10.0, 1, 1e6)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """Adam for each of the three networks, and the average of weights."""
+
+    generator_rate: float = ranged(4e-4, 0, 1)
+    critic_rate: float = ranged(4e-4, 0, 1)
+    segmenter_rate: float = ranged(2e-3, 0, 1)
+    beta_1: float = ranged(0.0, 0, 0.9999)
+    beta_2: float = ranged(0.99, 0, 0.99999)
+    ema: float = ranged(0.995, 0, 0.99999)
+    decay_share: float = ranged(0.3, 0, 1)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Random geometry and stain; lengths relative to the crop.
+
+    `scale` is the largest zoom either way, `warp` the elastic displacement
+    as a share of the crop, `stain` the jitter of Lab mean (in standard units
+    of `colour.STYLE_SCALE`) and of the logarithm of Lab deviation.
+    """
+
+    flips: bool = True
+    scale: float = ranged(1.15, 1, 4)
+    warp: float = ranged(0.03, 0, 0.5)
+    stain: float = ranged(0.15, 0, 2)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that decides a run's weights, beside its data."""
+
+    seed: int = ranged(0, 0, 2**31 - 1)
+    finest_mpp: float = ranged(2.5, 0.01, 1000)
+    precision: str = "float32"
+    labelled_share: float = ranged(0.5, 0.01, 1)
+    noise_channels: int = ranged(4, 1, 256)
+    cache_mb: int = ranged(4096, 0, 10_000_000)
+    stages: tuple[StageConfig, ...] = (StageConfig(),)
+    segmenter: SegmenterConfig = SegmenterConfig()
+    judge: SegmenterConfig = SegmenterConfig(synthetic=0.0, consistency=0.0)
+    losses: LossConfig = LossConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    augment: AugmentConfig = AugmentConfig()
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.precision not in PRECISIONS:
+            raise InputError(
+                f"Config.precision: {self.precision!r} is not allowed; use"
+                f" {' or '.join(PRECISIONS)}"
+            )
+        if not self.stages:
+            raise InputError("Config.stages: empty; use one stage or more")
+
+    def stage_mpp(self, index: int) -> float:
+        """um/px of stage `index`; the coarsest is 0."""
+        return self.finest_mpp * 2 ** (len(self.stages) - 1 - index)

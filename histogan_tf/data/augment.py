@@ -1,0 +1,106 @@
+"""Random crops, paired geometry and stain jitter, from stateless seeds.
+
+In: tiles at a stage's scale: image uint8 [h, w, 3], labels uint8 [h, w, N]
+(255 = all of the pixel is this class), style float32 [6]; a seed int64 per
+crop. Out: image float32 [B, c, c, 3] in [-1, 1], labels float32
+[B, c, c, N], style [B, 6].
+
+The same seed gives the same crop, on any machine layout. Image and labels
+share every geometric draw. Elastic warp (Simard et al. 2003) by TensorFlow
+Addons; stain jitter by `colour`.
+"""
+
+import math
+import warnings
+
+import tensorflow as tf
+
+from histogan_tf.config import AugmentConfig
+from histogan_tf.data import colour
+from histogan_tf.models import noise
+
+with warnings.catch_warnings():
+    # Addons announces its end of life on every import.
+    warnings.simplefilter("ignore")
+    from tensorflow_addons.image import dense_image_warp
+
+Batch = dict[str, tf.Tensor]
+
+_PLACE, _TURN, _WARP, _STAIN = 2001, 2002, 2003, 2004
+_KNOTS = 4
+
+
+def crop(tile: Batch, seed: tf.Tensor, size: int, zoom: float) -> Batch:
+    """A random square of a tile, enlarged or shrunk by up to `zoom`.
+
+    Args:
+      tile: see the module; both sides must be >= `size`.
+      seed: int64 scalar.
+      size: side c of the crop in pixels.
+      zoom: largest factor either way; 1 copies pixels unchanged.
+
+    Returns:
+      uint8-valued float32 image [c, c, 3] and labels [c, c, N], style, seed.
+    """
+    draws = noise.uniform(seed[None], _PLACE, 3)[0]
+    both = tf.concat([tile["image"], tile["labels"]], axis=-1)
+    shape = tf.shape(both)
+    shortest = tf.minimum(shape[0], shape[1])
+    factor = tf.exp((2.0 * draws[2] - 1.0) * math.log(zoom))
+    side = tf.cast(tf.round(size * factor), tf.int32)
+    side = tf.minimum(side, shortest)
+    room = tf.cast(shape[:2] - side + 1, tf.float32)
+    corner = tf.cast(tf.floor(draws[:2] * room), tf.int32)
+    window = tf.slice(
+        both, tf.concat([corner, [0]], 0), tf.stack([side, side, -1])
+    )
+    window = tf.cast(window, tf.float32)
+    if zoom > 1:
+        window = tf.image.resize(window, [size, size], "bilinear")
+    channels = tile["labels"].shape[-1]
+    window = tf.ensure_shape(window, [size, size, 3 + channels])
+    return {
+        "image": window[..., :3],
+        "labels": window[..., 3:],
+        "style": tile["style"],
+        "seed": seed,
+    }
+
+
+def augment(batch: Batch, settings: AugmentConfig) -> Batch:
+    """Geometry and stain of a batch of crops; see the module."""
+    both = tf.concat(
+        [batch["image"] / 127.5 - 1.0, batch["labels"] / 255.0], axis=-1
+    )
+    if settings.flips:
+        both = _turn(both, batch["seed"])
+    if settings.warp > 0:
+        both = _warp(both, batch["seed"], settings.warp)
+    image, style = both[..., :3], batch["style"]
+    if settings.stain > 0:
+        draws = noise.uniform(batch["seed"], _STAIN, colour.STYLE_SIZE)
+        draws = (draws * 2.0 - 1.0) * 3.0**0.5
+        image, style = colour.jitter(image, style, draws, settings.stain)
+    return {
+        "image": image,
+        "labels": both[..., 3:],
+        "style": style,
+        "seed": batch["seed"],
+    }
+
+
+def _turn(both: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """One of the eight symmetries of the square, per image."""
+    yes = noise.uniform(seed, _TURN, 3)[..., None, None, None] < 0.5
+    both = tf.where(yes[:, 0], both[:, ::-1], both)
+    both = tf.where(yes[:, 1], both[:, :, ::-1], both)
+    return tf.where(yes[:, 2], tf.transpose(both, [0, 2, 1, 3]), both)
+
+
+def _warp(both: tf.Tensor, seed: tf.Tensor, amount: float) -> tf.Tensor:
+    """Smooth displacement; `amount` is its deviation over the crop's side."""
+    size = both.shape[1]
+    knots = tf.range(_KNOTS)
+    flow = noise.field(seed, _WARP, knots, knots, 2) * (amount * size)
+    flow = tf.image.resize(flow, [size, size], "bicubic")
+    return dense_image_warp(both, flow)

@@ -1,0 +1,147 @@
+"""One class of a class table, and its form in classes.json.
+
+In: one entry of classes.json, such as
+`{"id": 1, "name": "gland", "color": [106, 61, 154], "values": ["1-255"]}`.
+Out: a frozen ClassInfo. Every field is checked; an unknown key is an error.
+"""
+
+import dataclasses
+import os
+import re
+from typing import Any
+
+from histogan_tf.errors import InputError
+
+MAX_VALUE = 65535
+_KEYS = ("id", "name", "color", "values", "colors", "boundary")
+_RANGE = re.compile(r"(\d+)\s*-\s*(\d+)")
+
+Color = tuple[int, int, int]
+Range = tuple[int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassInfo:
+    """One class: its id, name, display colour and what stands for it.
+
+    `values` holds inclusive ranges (first, last) of raw grey values, `colors`
+    raw RGB colours; `boundary` marks the class that ingest paints from
+    instance masks.
+    """
+
+    id: int
+    name: str
+    color: Color
+    values: tuple[Range, ...] = ()
+    colors: tuple[Color, ...] = ()
+    boundary: bool = False
+
+    @property
+    def ranges(self) -> tuple[Range, ...]:
+        """Raw values of this class; its own id where none are stated."""
+        if self.values or self.colors or self.boundary:
+            return self.values
+        return ((self.id, self.id),)
+
+    def to_json(self) -> dict[str, Any]:
+        """The class as it stands in classes.json."""
+        out: dict[str, Any] = {
+            "id": self.id,
+            "name": self.name,
+            "color": list(self.color),
+        }
+        if self.values:
+            out["values"] = [
+                a if a == b else f"{a}-{b}" for a, b in self.values
+            ]
+        if self.colors:
+            out["colors"] = [list(color) for color in self.colors]
+        if self.boundary:
+            out["boundary"] = True
+        return out
+
+
+def from_json(data: Any, field: str, path: str | os.PathLike) -> ClassInfo:
+    """Reads one entry; `field` says where it stands, as in `classes[0]`.
+
+    Raises:
+      InputError: a key is unknown or missing, or a value is not allowed.
+    """
+    where = f"{path}: {field}"
+    check_keys(data, _KEYS, ("id", "name", "color"), where)
+    name, boundary = data["name"], data.get("boundary", False)
+    if not isinstance(name, str) or not name.strip():
+        raise InputError(f"{where}.name is {name!r}; a text is needed")
+    if not isinstance(boundary, bool):
+        raise InputError(f"{where}.boundary is {boundary!r}; true or false")
+    return ClassInfo(
+        id=_integer(data["id"], 254, f"{where}.id"),
+        name=name,
+        color=color_from_json(data["color"], f"{where}.color"),
+        values=tuple(
+            _range(item, f"{where}.values")
+            for item in as_list(data.get("values", []), f"{where}.values")
+        ),
+        colors=tuple(
+            color_from_json(item, f"{where}.colors")
+            for item in as_list(data.get("colors", []), f"{where}.colors")
+        ),
+        boundary=boundary,
+    )
+
+
+def check_keys(
+    data: Any, allowed: tuple[str, ...], needed: tuple[str, ...], where: str
+) -> None:
+    """Raises InputError unless `data` is an object of these keys."""
+    if not isinstance(data, dict):
+        raise InputError(f"{where} is {data!r}; an object is needed")
+    for key in data:
+        if key not in allowed:
+            raise InputError(
+                f"{where}: unknown key {key!r}; allowed: {', '.join(allowed)}"
+            )
+    for key in needed:
+        if key not in data:
+            raise InputError(f"{where}: key {key!r} is missing")
+
+
+def as_list(value: Any, where: str) -> list[Any]:
+    """Returns `value` if it is a list; raises InputError otherwise."""
+    if not isinstance(value, list):
+        raise InputError(f"{where} is {value!r}; a list is needed")
+    return value
+
+
+def color_from_json(value: Any, where: str) -> Color:
+    """An [r, g, b] list of 0..255 as a tuple."""
+    if not isinstance(value, list) or len(value) != 3:
+        raise InputError(f"{where} is {value!r}; [r, g, b] is needed")
+    red, green, blue = (_integer(item, 255, where) for item in value)
+    return red, green, blue
+
+
+def value_from_json(value: Any, where: str) -> int:
+    """A raw mask value, 0..65535."""
+    return _integer(value, MAX_VALUE, where)
+
+
+def _integer(value: Any, largest: int, where: str) -> int:
+    # bool is an int to Python, yet `true` is no class id.
+    fits = isinstance(value, int) and not isinstance(value, bool)
+    if not fits or not 0 <= value <= largest:
+        raise InputError(f"{where} is {value!r}; an integer 0..{largest}")
+    return value
+
+
+def _range(value: Any, where: str) -> Range:
+    if not isinstance(value, str):
+        single = value_from_json(value, where)
+        return single, single
+    match = _RANGE.fullmatch(value.strip())
+    first, last = map(int, match.groups()) if match else (1, 0)
+    if not first <= last <= MAX_VALUE:
+        raise InputError(
+            f'{where} holds {value!r}; an integer or a range such as "1-255"'
+        )
+    return first, last

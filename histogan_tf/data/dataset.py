@@ -1,0 +1,167 @@
+"""From records to training batches, as a pure function of the step.
+
+In: record files (`records.py`) and a manifest. Out: tf.data pipelines of
+batches: image float32 [B, c, c, 3] in [-1, 1], labels float32 [B, c, c, N]
+(soft one-hot, zero = no label), style float32 [B, 6], seed int64 [B].
+
+Tiles are decoded once, averaged to the stage's um/px and kept in memory as
+uint8. Each epoch is shuffled by a seed of its own, so a pipeline that starts
+at step n gives what an uninterrupted one gives from step n on.
+"""
+
+import pathlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from histogan_tf.config import AugmentConfig
+from histogan_tf.data import augment, colour
+from histogan_tf.data import records
+
+_SHUFFLE = 1024
+_FOREVER = 1 << 60
+
+
+@dataclass(frozen=True)
+class Scale:
+    """um/px of the crops, and of the tile's style (the coarsest stage's)."""
+
+    mpp: float
+    style_mpp: float
+    classes: int
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """A repeatable set of tiles at one scale, and how many there are."""
+
+    dataset: tf.data.Dataset
+    count: int
+
+
+@dataclass(frozen=True)
+class CropSettings:
+    """Crops of a batch: `batch` in all, `labelled` of them labelled."""
+
+    size: int
+    batch: int
+    labelled: int
+    seed: int
+    augment: AugmentConfig
+
+
+def load_tiles(
+    shards: Sequence[pathlib.Path], count: int, scale: Scale, cache: bool
+) -> Tiles:
+    """Tiles of record files, decoded and averaged to a scale.
+
+    Args:
+      shards: TFRecord files, in order; `count` tiles in all.
+      scale: see `Scale`.
+      cache: keep the decoded tiles in memory.
+    """
+    files = tf.data.TFRecordDataset([str(p) for p in shards])
+    tiles = files.map(
+        lambda serialized: at_scale(records.decode(serialized), scale),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+    return Tiles(tiles.cache() if cache else tiles, count)
+
+
+def at_scale(tile: dict[str, tf.Tensor], scale: Scale) -> dict[str, tf.Tensor]:
+    """A decoded tile, averaged to `scale`.
+
+    Returns:
+      image uint8 [h, w, 3], labels uint8 [h, w, N] (255 = whole pixel),
+      style float32 [6].
+    """
+    image = resample(tile["image"], tile["mpp"], scale.mpp)
+    small = resample(tile["image"], tile["mpp"], scale.style_mpp)
+    labels = tf.one_hot(tile["mask"], scale.classes, on_value=255.0)
+    labels = resample(labels, tile["mpp"], scale.mpp)
+    return {
+        "image": to_uint8(image),
+        "labels": to_uint8(labels),
+        "style": colour.style_of(small / 127.5 - 1.0),
+    }
+
+
+def resample(image: tf.Tensor, mpp: tf.Tensor, target: float) -> tf.Tensor:
+    """Area average of [H, W, C] from `mpp` to `target` um/px, float32."""
+    size = tf.cast(tf.shape(image)[:2], tf.float32) * mpp / target
+    size = tf.maximum(tf.cast(tf.round(size), tf.int32), 1)
+    resized = tf.image.resize(image[None], size, "area")
+    return tf.ensure_shape(resized[0], [None, None, image.shape[-1]])
+
+
+def to_uint8(values: tf.Tensor) -> tf.Tensor:
+    """Rounds values of [0, 255]."""
+    return tf.cast(tf.round(tf.clip_by_value(values, 0.0, 255.0)), tf.uint8)
+
+
+def training_batches(
+    labelled: Tiles,
+    unlabelled: Tiles | None,
+    settings: CropSettings,
+    start: int = 0,
+) -> tf.data.Dataset:
+    """Endless batches of augmented crops, beginning at step `start`.
+
+    Args:
+      labelled: tiles with masks.
+      unlabelled: tiles without; None when the batch is all labelled.
+      settings: sizes, seed, augmentation.
+      start: number of batches already used.
+    """
+    streams = [_crops(labelled, settings, settings.labelled, start, 0)]
+    rest = settings.batch - settings.labelled
+    if rest:
+        if unlabelled is None:
+            raise ValueError("a batch with unlabelled crops needs such tiles")
+        streams.append(_crops(unlabelled, settings, rest, start, 1))
+    batches = tf.data.Dataset.zip(tuple(streams)).map(
+        lambda *parts: augment.augment(_join(parts), settings.augment),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+    return batches.prefetch(tf.data.AUTOTUNE)
+
+
+def _join(parts: tuple[dict[str, tf.Tensor], ...]) -> dict[str, tf.Tensor]:
+    return {k: tf.concat([p[k] for p in parts], axis=0) for k in parts[0]}
+
+
+def _crops(tiles, settings, count, start, stream):
+    """Batches of `count` crops from one set of tiles."""
+    first = start * count
+
+    def cut(position, tile):
+        # The place in the stream is the seed: nothing else is random.
+        seed = (position * 2 + stream) + (settings.seed << 40)
+        return augment.crop(
+            tile, seed, settings.size, settings.augment.scale
+        )
+
+    positions = tf.data.Dataset.range(first, _FOREVER)
+    shuffled = _epochs(tiles, settings.seed * 2 + stream, first)
+    return (
+        tf.data.Dataset.zip((positions, shuffled))
+        .map(cut, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .batch(count, drop_remainder=True)
+    )
+
+
+def _epochs(tiles: Tiles, seed: int, first: int) -> tf.data.Dataset:
+    """Endless passes over the tiles, each in an order of its own."""
+    epoch, offset = divmod(first, tiles.count)
+
+    def one(number):
+        return tiles.dataset.shuffle(
+            min(tiles.count, _SHUFFLE),
+            seed=number * 1_000_003 + seed + 1,
+            reshuffle_each_iteration=False,
+        )
+
+    return tf.data.Dataset.range(epoch, _FOREVER).flat_map(one).skip(offset)

@@ -1,0 +1,214 @@
+"""Folders of images and masks become a folder of records.
+
+In: IngestSettings. Out: shards, `classes.json` and `manifest.json` in a folder
+that appears under its name only when it is complete. Images keep their size
+and um/px; masks become class ids. The same input and seed give the same bytes.
+
+Validation images are drawn first, by whole groups; then the labelled ones
+among the training images. Unlabelled images of a held-out group go to
+validation too, so that training sees nothing of those patients.
+"""
+
+import collections
+import concurrent.futures
+import dataclasses
+import itertools
+import json
+import pathlib
+from collections.abc import Callable, Iterable, Iterator
+
+from histogan_tf.data import classes, manifest, pairs, records, splits, tiles
+from histogan_tf.data.images import UnreadableError
+from histogan_tf.data.ingest_settings import IngestSettings, check
+from histogan_tf.data.manifest import ImageInfo, Kind, Manifest, Skipped, Split
+from histogan_tf.data.pairs import Source
+from histogan_tf.errors import InputError
+from histogan_tf.files import atomic_directory, atomic_write
+
+Progress = Callable[[int, int, str], None]
+Plan = dict[tuple[str, str], list[Source]]
+Loaded = tuple[bytes, ImageInfo] | Skipped
+
+
+def ingest(
+    settings: IngestSettings, progress: Progress = lambda *_: None
+) -> Manifest:
+    """Reads everything and writes the folder `settings.output`.
+
+    Args:
+      settings: what to read.
+      progress: called in this thread after each image with the number done,
+        the number in all and the image's name.
+
+    Raises:
+      InputError: whatever is wrong with flags or files, in one line.
+      OSError: the disk is full; no folder is left behind.
+    """
+    table = classes.load(settings.classes)
+    check(settings, table)
+    plan = make_plan(settings)
+    reader = tiles.TileReader(table, settings.mpp, settings.boundary_um)
+    total = sum(map(len, plan.values()))
+    with atomic_directory(settings.output) as folder:
+        work = _Work(folder, reader, settings, progress, total)
+        written = {place: work.write(*place, plan[place]) for place in plan}
+        if work.skipped and not settings.skip_bad:
+            raise InputError(_list_bad(work.skipped))
+        _check_written(plan, written)
+        result = Manifest(
+            command=settings.command,
+            seed=settings.seed,
+            classes=table,
+            splits=_gather(written),
+            skipped=tuple(work.skipped),
+            folder=pathlib.Path(settings.output),
+        )
+        _write_json(folder / "classes.json", table.to_json())
+        _write_json(folder / manifest.FILE, result.to_json())
+    return result
+
+
+def make_plan(settings: IngestSettings) -> Plan:
+    """Decides which file goes to which split and kind; reads no pixels."""
+    group_of = _grouping(settings)
+    given = pairs.pair(
+        settings.images,
+        settings.masks,
+        group_of,
+        settings.mask_suffix,
+        settings.instances,
+    )
+    plan: Plan = {(s, k): [] for s in manifest.SPLITS for k in manifest.KINDS}
+    if settings.split == "train":
+        train, plan["validation", "labelled"] = splits.hold_out(
+            given, settings.validation, settings.seed
+        )
+        if settings.max_labelled is not None:
+            train, plan["train", "unlabelled"] = splits.draw_labelled(
+                train, settings.max_labelled, settings.seed
+            )
+        given = train
+    plan[settings.split, "labelled"] = given
+    if settings.test_images and settings.test_masks:
+        plan["test", "labelled"] = pairs.pair(
+            settings.test_images,
+            settings.test_masks,
+            group_of,
+            settings.mask_suffix,
+            settings.test_instances,
+        )
+    if settings.unlabelled:
+        held = {s.group for s in plan["validation", "labelled"]} - {""}
+        for source in pairs.unlabelled(settings.unlabelled, group_of):
+            split = "validation" if source.group in held else "train"
+            plan[split, "unlabelled"].append(source)
+    pairs.check_distinct(itertools.chain(*plan.values()))
+    return {
+        place: splits.shuffled(sources, settings.seed)
+        for place, sources in plan.items()
+        if sources
+    }
+
+
+def _grouping(settings: IngestSettings) -> pairs.Grouping:
+    if settings.group_by:
+        return pairs.group_by_pattern(settings.group_by)
+    if settings.groups and settings.group_column:
+        return pairs.group_by_table(settings.groups, settings.group_column)
+    return pairs.no_groups
+
+
+@dataclasses.dataclass
+class _Work:
+    """One run of ingest: what it writes with, and what it has come to."""
+
+    folder: pathlib.Path
+    reader: tiles.TileReader
+    settings: IngestSettings
+    progress: Progress
+    total: int
+    done: int = 0
+    skipped: list[Skipped] = dataclasses.field(default_factory=list)
+
+    def write(self, split: str, kind: str, sources: list[Source]) -> Kind:
+        """Reads the sources and writes the shards of one kind."""
+        infos: list[ImageInfo] = []
+        shards = records.write_shards(
+            self.folder,
+            split,
+            kind,
+            self._stream(sources, infos),
+            int(self.settings.shard_mb * 2**20),
+        )
+        return Kind(shards, tuple(infos))
+
+    def _stream(
+        self, sources: list[Source], infos: list[ImageInfo]
+    ) -> Iterator[bytes]:
+        """Yields serialised tiles; notes the rest on the way."""
+        loaded = _in_order(self._load, sources, self.settings.workers)
+        for source, item in zip(sources, loaded, strict=True):
+            if isinstance(item, Skipped):
+                self.skipped.append(item)
+            else:
+                infos.append(item[1])
+                yield item[0]
+            self.done += 1
+            self.progress(self.done, self.total, source.name)
+
+    def _load(self, source: Source) -> Loaded:
+        try:
+            tile = self.reader.read(source)
+        except UnreadableError as error:
+            return Skipped(str(error.path), error.reason)
+        info = tiles.describe(tile, self.reader.table.count)
+        return records.encode(tile), info
+
+
+def _in_order(
+    function: Callable[[Source], Loaded],
+    sources: Iterable[Source],
+    workers: int,
+) -> Iterator[Loaded]:
+    """A threaded map that runs only a few items ahead of its consumer."""
+    waiting: collections.deque[concurrent.futures.Future] = collections.deque()
+    pool = concurrent.futures.ThreadPoolExecutor(workers)
+    try:
+        for source in sources:
+            waiting.append(pool.submit(function, source))
+            if len(waiting) > 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _gather(written: dict[tuple[str, str], Kind]) -> dict[str, Split]:
+    return {
+        split: Split(
+            *(written.get((split, kind), Kind()) for kind in manifest.KINDS)
+        )
+        for split in manifest.SPLITS
+        if any(place[0] == split for place in written)
+    }
+
+
+def _check_written(plan: Plan, written: dict[tuple[str, str], Kind]) -> None:
+    for (split, kind), found in written.items():
+        if not found.images:
+            raise InputError(
+                f"all {len(plan[split, kind])} {kind} images for {split} were"
+                " skipped as unreadable"
+            )
+
+
+def _list_bad(skipped: list[Skipped]) -> str:
+    unique = sorted({(item.file, item.reason) for item in skipped})
+    listed = "; ".join(f"{file}: {reason}" for file, reason in unique)
+    return f"cannot read {len(unique)} files (--skip_bad goes on): {listed}"
+
+
+def _write_json(path: pathlib.Path, data: object) -> None:
+    text = json.dumps(data, indent=1, ensure_ascii=False)
+    atomic_write(path, (text + "\n").encode())

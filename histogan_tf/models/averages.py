@@ -1,0 +1,36 @@
+"""Exponential moving averages of weights, float32, right on any strategy.
+
+In: a trained network and its twin. Out: the twin's weights follow. The twin
+is what inference and the mean teacher use.
+"""
+
+import tensorflow as tf
+
+
+def decay(limit: float, step: tf.Tensor) -> tf.Tensor:
+    """`limit`, less in the first steps: min(limit, (1 + n) / (10 + n))."""
+    step = tf.cast(step, tf.float32)
+    return tf.minimum(limit, (1.0 + step) / (10.0 + step))
+
+
+def copy(source: tf.keras.Model, twin: tf.keras.Model) -> None:
+    """Makes the twin's weights equal to the source's."""
+    for old, new in zip(twin.variables, source.variables, strict=True):
+        old.assign(new)
+
+
+def update(
+    source: tf.keras.Model, twin: tf.keras.Model, rate: tf.Tensor
+) -> None:
+    """twin <- rate * twin + (1 - rate) * source, inside a replica."""
+
+    def in_all_replicas(strategy, olds, news, rate):
+        def assign(old, new, rate):
+            old.assign_sub((1.0 - rate) * (old - new))
+
+        for old, new in zip(olds, news, strict=True):
+            strategy.extended.update(old, assign, args=(new, rate))
+
+    tf.distribute.get_replica_context().merge_call(
+        in_all_replicas, args=(twin.variables, source.variables, rate)
+    )

@@ -1,0 +1,46 @@
+"""The critic of one stage: it segments real tissue and unmasks the painted.
+
+In: image [B, H, W, 3] in [-1, 1].
+Out: float32 logits [B, H, W, N + 1]: the N classes, then "generated".
+
+A U-Net with spectral normalisation and one decision per pixel (OASIS,
+Schoenfeld et al. 2021, ICLR). It sees no mask: it must read it.
+"""
+
+import tensorflow as tf
+
+from histogan_tf.config import NetworkConfig
+from histogan_tf.models import layers
+
+
+class Discriminator(tf.keras.Model):
+    """Encoder-decoder critic with `classes` + 1 outputs a pixel."""
+
+    def __init__(self, config: NetworkConfig, classes: int):
+        super().__init__()
+        widths = config.widths
+        self.first = layers.SpectralConv(widths[0])
+        self.encoders = [
+            [layers.SpectralBlock(w) for _ in range(config.blocks)]
+            for w in widths
+        ]
+        self.down = [layers.SpectralConv(w, 1) for w in widths[1:]]
+        self.up = [layers.SpectralConv(w, 1) for w in widths[:-1]]
+        self.decoders = [layers.SpectralConv(w) for w in widths[:-1]]
+        self.last = tf.keras.layers.Conv2D(classes + 1, 1, dtype="float32")
+
+    def call(self, image: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """See the module."""
+        h = self.first(image, training=training)
+        skips = []
+        for level, blocks in enumerate(self.encoders):
+            for block in blocks:
+                h = block(h, training=training)
+            skips.append(h)
+            if level < len(self.down):
+                h = self.down[level](layers.halve(h), training=training)
+        for level in reversed(range(len(self.decoders))):
+            h = self.up[level](layers.double(h), training=training)
+            h = layers.leaky(h + skips[level])
+            h = self.decoders[level](h, training=training)
+        return self.last(layers.leaky(h))

@@ -1,0 +1,102 @@
+"""The generator of one stage: a mask, noise and a style become tissue.
+
+In: soft one-hot mask [B, H, W, N]; noise fields, one per level; style
+[B, 6]; from stage 1 on, the coarser image enlarged to this stage's size.
+Out: image [B, H, W, 3], about [-1, 1] (not clipped; callers clip).
+
+Stage 0 makes the layout. Stages above predict a residual over the coarser
+image (LAPGAN, Denton et al. 2015), zero at the start of training. Blocks are
+modulated per class (CLADE, Tan et al. 2021). Window-exact: see `layers`.
+"""
+
+import tensorflow as tf
+
+from histogan_tf.config import NetworkConfig
+from histogan_tf.models import layers, noise
+from histogan_tf.models.layers import double, levels_of
+
+STREAMS_PER_STAGE = 16
+
+
+def noise_fields(
+    seed: tf.Tensor,
+    stage: int,
+    rows: tf.Tensor,
+    columns: tf.Tensor,
+    levels: int,
+    channels: int,
+) -> list[tf.Tensor]:
+    """Noise for each level of a stage's generator, finest first.
+
+    Args:
+      seed: int64 [B].
+      stage: index; every stage and level has a stream of its own.
+      rows, columns: absolute positions of the window at the finest level,
+        both starting at a multiple of 2 ** (levels - 1).
+
+    Returns:
+      float32 [B, H / 2**l, W / 2**l, channels] for each level l.
+    """
+    first = stage * STREAMS_PER_STAGE
+    return [
+        noise.field(
+            seed,
+            first + level,
+            rows[:: 2**level] // 2**level,
+            columns[:: 2**level] // 2**level,
+            channels,
+        )
+        for level in range(levels)
+    ]
+
+
+class Generator(tf.keras.Model):
+    """Decoder with per-class modulation; `residual` for stages > 0.
+
+    There is no encoder: mask, noise and coarser image enter at every level
+    by averaging, which is all that an encoder would have to learn.
+    """
+
+    def __init__(self, config: NetworkConfig, residual: bool):
+        super().__init__()
+        self.residual, self.stride = residual, config.stride
+        widths = config.widths
+        self.inputs_in = [layers.Conv(w) for w in widths]
+        self.up = [layers.Conv(w, 1) for w in widths[:-1]]
+        self.blocks = [
+            [layers.ModulatedBlock(w) for _ in range(config.blocks)]
+            for w in widths
+        ]
+        self.last_norm = layers.Modulation(widths[0])
+        self.last = layers.Conv(3, gain=0.0 if residual else 1.0)
+
+    def call(
+        self,
+        mask: tf.Tensor,
+        noises: list[tf.Tensor],
+        style: tf.Tensor,
+        coarse: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """See the module. Returns float32 [B, H, W, 3]."""
+        count = len(noises)
+        masks = [layers.neighbourhood(m) for m in levels_of(mask, count)]
+        inputs = [
+            tf.concat([m, tf.cast(z, m.dtype)], axis=-1)
+            for m, z in zip(masks, noises, strict=True)
+        ]
+        if coarse is not None:
+            images = levels_of(tf.cast(coarse, mask.dtype), count)
+            inputs = [
+                tf.concat(pair, -1) for pair in zip(inputs, images, strict=True)
+            ]
+        h = None
+        for level in reversed(range(count)):
+            entry = self.inputs_in[level](inputs[level])
+            h = entry if h is None else self.up[level](double(h)) + entry
+            for block in self.blocks[level]:
+                h = block(h, masks[level], style)
+        h = layers.leaky(self.last_norm(h, masks[0], style))
+        out = tf.cast(self.last(h), tf.float32)
+        if self.residual:
+            return tf.cast(coarse, tf.float32) + out
+        return tf.tanh(out)

@@ -1,0 +1,169 @@
+"""The parts that the three networks share.
+
+In and out: NHWC feature maps. No layer takes a statistic over space or over
+the batch, so a window with its halo gives the pixels of the whole canvas,
+and a replica gives the same result whatever its neighbours hold.
+
+Sources: pixel norm, Karras et al. 2018 (ICLR); class-adaptive modulation
+(CLADE), Tan et al. 2021 (TPAMI); spectral normalisation, Miyato et al. 2018,
+by TensorFlow Addons, the only import of it here.
+"""
+
+import warnings
+
+import tensorflow as tf
+
+with warnings.catch_warnings():
+    # Addons announces its end of life on every import.
+    warnings.simplefilter("ignore")
+    import tensorflow_addons as tfa
+
+layers = tf.keras.layers
+
+
+def leaky(x: tf.Tensor) -> tf.Tensor:
+    """Leaky ReLU with slope 0.2."""
+    return tf.nn.leaky_relu(x, 0.2)
+
+
+def pixel_norm(x: tf.Tensor) -> tf.Tensor:
+    """Scales each pixel's channel vector to unit mean square.
+
+    The mean square is taken in float32, also under bfloat16.
+    """
+    square = tf.square(tf.cast(x, tf.float32))
+    mean = tf.reduce_mean(square, axis=-1, keepdims=True)
+    return x * tf.cast(tf.math.rsqrt(mean + 1e-6), x.dtype)
+
+
+def halve(x: tf.Tensor) -> tf.Tensor:
+    """2x2 average: [B, 2H, 2W, C] -> [B, H, W, C]."""
+    return tf.nn.avg_pool2d(x, 2, 2, "VALID")
+
+
+def double(x: tf.Tensor) -> tf.Tensor:
+    """Bilinear 2x enlargement, half-pixel centres."""
+    size = tf.shape(x)
+    big = tf.image.resize(x, [2 * size[1], 2 * size[2]], "bilinear")
+    return tf.cast(big, x.dtype)
+
+
+def levels_of(x: tf.Tensor, count: int) -> list[tf.Tensor]:
+    """`x` and its repeated 2x2 averages, finest first."""
+    out = [x]
+    for _ in range(count - 1):
+        out.append(halve(out[-1]))
+    return out
+
+
+def neighbourhood(mask: tf.Tensor) -> tf.Tensor:
+    """The mask beside its averages over 5x5 and 13x13 pixels.
+
+    The averages tell a pixel how far it lies from its region's edge, which
+    is what makes a lumen or a rim, at the price of two poolings.
+    """
+    near = tf.nn.avg_pool2d(mask, 5, 1, "SAME")
+    far = tf.nn.avg_pool2d(mask, 13, 1, "SAME")
+    return tf.concat([mask, near, far], axis=-1)
+
+
+class Conv(layers.Layer):
+    """3x3 (or `size`) convolution, zero padding, He initialisation."""
+
+    def __init__(self, width: int, size: int = 3, gain: float = 2.0):
+        super().__init__()
+        self.conv = layers.Conv2D(
+            width,
+            size,
+            padding="same",
+            kernel_initializer=tf.keras.initializers.VarianceScaling(gain)
+            if gain
+            else "zeros",
+        )
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """[B, H, W, C] -> [B, H, W, width]."""
+        return self.conv(x)
+
+
+class SpectralConv(layers.Layer):
+    """Convolution whose kernel Addons keeps at spectral norm 1.
+
+    The wrapper writes the kernel back at each training call, so it must
+    work in float32: under mixed precision it would round the weights.
+    """
+
+    def __init__(self, width: int, size: int = 3):
+        super().__init__()
+        self.conv = tfa.layers.SpectralNormalization(
+            layers.Conv2D(width, size, padding="same"), dtype="float32"
+        )
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """[B, H, W, C] -> [B, H, W, width]."""
+        return self.conv(x, training=training)
+
+
+class Modulation(layers.Layer):
+    """Pixel norm, then scale and shift from the mask and the style."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.from_mask = layers.Conv2D(2 * width, 1)
+        self.from_style = layers.Dense(2 * width)
+
+    def call(
+        self, x: tf.Tensor, mask: tf.Tensor, style: tf.Tensor
+    ) -> tf.Tensor:
+        """x [B, H, W, C], mask [B, H, W, M], style [B, S] -> like x."""
+        both = self.from_mask(mask) + self.from_style(style)[:, None, None]
+        scale, shift = tf.split(both, 2, axis=-1)
+        return pixel_norm(x) * (1.0 + scale) + shift
+
+
+class ModulatedBlock(layers.Layer):
+    """Residual block: twice modulation, leaky ReLU, convolution."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.norms = [Modulation(width), Modulation(width)]
+        self.convs = [Conv(width), Conv(width, gain=0.2)]
+
+    def call(
+        self, x: tf.Tensor, mask: tf.Tensor, style: tf.Tensor
+    ) -> tf.Tensor:
+        """x [B, H, W, C], mask [B, H, W, M], style [B, S] -> like x."""
+        h = x
+        for norm, conv in zip(self.norms, self.convs, strict=True):
+            h = conv(leaky(norm(h, mask, style)))
+        return x + h
+
+
+class NormedBlock(layers.Layer):
+    """Residual block of the segmenter: pixel norm, ReLU, convolution."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.convs = [Conv(width), Conv(width, gain=0.2)]
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """[B, H, W, C] -> like x."""
+        h = x
+        for conv in self.convs:
+            h = conv(leaky(pixel_norm(h)))
+        return x + h
+
+
+class SpectralBlock(layers.Layer):
+    """Residual block of the critic: leaky ReLU, spectral convolution."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.convs = [SpectralConv(width), SpectralConv(width)]
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """[B, H, W, C] -> like x."""
+        h = x
+        for conv in self.convs:
+            h = conv(leaky(h), training=training)
+        return x + h

@@ -1,0 +1,96 @@
+"""Losses as pure functions: tensors in, one float32 number per image out.
+
+Conventions: logits [B, H, W, N] or [B, H, W, N + 1] (last: generated);
+`target` [B, H, W, N] are soft one-hot masks, all zero where the label is to
+be ignored; every mean runs over all H * W pixels, ignored ones included, so
+that a sum over images divided by the global batch is the same on any number
+of replicas. Class weights [N] come from the data set, not from the batch.
+
+Sources: OASIS, Schoenfeld et al. 2021, eq. 1-2; semi-supervised GAN,
+Salimans et al. 2016; soft Dice, Milletari et al. 2016.
+"""
+
+import tensorflow as tf
+
+
+def class_weights(pixels: list[int], limit: float) -> list[float]:
+    """Weights that give each class an equal say, at most `limit`.
+
+    w_c = total / (present classes * pixels_c), 0 for an absent class.
+    """
+    total = float(sum(pixels))
+    present = sum(1 for n in pixels if n)
+    return [min(limit, total / (present * n)) if n else 0.0 for n in pixels]
+
+
+def _mean(values: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_mean(values, axis=[1, 2])
+
+
+def cross_entropy(
+    logits: tf.Tensor, target: tf.Tensor, weights: tf.Tensor
+) -> tf.Tensor:
+    """-sum_c w_c target_c log p_c, mean over pixels: [B].
+
+    With N + 1 logits the last takes part in the softmax only.
+    """
+    tf.debugging.assert_rank(logits, 4)
+    classes = target.shape[-1]
+    log_p = tf.nn.log_softmax(tf.cast(logits, tf.float32))[..., :classes]
+    return _mean(-tf.reduce_sum(weights * target * log_p, axis=-1))
+
+
+def generated(logits: tf.Tensor) -> tf.Tensor:
+    """-log p_generated, the critic's term on painted pixels: [B]."""
+    log_p = tf.nn.log_softmax(tf.cast(logits, tf.float32))
+    return _mean(-log_p[..., -1])
+
+
+def real(logits: tf.Tensor) -> tf.Tensor:
+    """-log(1 - p_generated), for real pixels without a label: [B]."""
+    logits = tf.cast(logits, tf.float32)
+    all_classes = tf.reduce_logsumexp(logits, axis=-1)
+    true_classes = tf.reduce_logsumexp(logits[..., :-1], axis=-1)
+    return _mean(all_classes - true_classes)
+
+
+def soft_dice(logits: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """1 - mean over classes of soft Dice, per image: [B].
+
+    Ignored pixels are left out; a class absent from both counts as 1.
+    """
+    tf.debugging.assert_rank(logits, 4)
+    valid = tf.reduce_sum(target, axis=-1, keepdims=True)
+    p = tf.nn.softmax(tf.cast(logits, tf.float32)) * valid
+    both = tf.reduce_sum(p * target, axis=[1, 2])
+    either = tf.reduce_sum(p + target, axis=[1, 2])
+    return 1.0 - tf.reduce_mean((2 * both + 1.0) / (either + 1.0), axis=-1)
+
+
+def consistency(logits: tf.Tensor, teacher: tf.Tensor) -> tf.Tensor:
+    """Mean square difference of probabilities (mean teacher): [B]."""
+    p = tf.nn.softmax(tf.cast(logits, tf.float32))
+    return _mean(tf.reduce_sum(tf.square(p - teacher), axis=-1))
+
+
+def confident(probabilities: tf.Tensor, threshold: float) -> tf.Tensor:
+    """One-hot winners where the winner's probability >= threshold, else 0."""
+    best = tf.reduce_max(probabilities, axis=-1, keepdims=True)
+    classes = probabilities.shape[-1]
+    winner = tf.one_hot(tf.argmax(probabilities, axis=-1), classes)
+    return winner * tf.cast(best >= threshold, tf.float32)
+
+
+def reconstruction(
+    painted: tf.Tensor, image: tf.Tensor, full_size: float
+) -> tf.Tensor:
+    """L1 of 2x2 averages plus `full_size` times L1 of the pixels: [B].
+
+    The averages hold the layout; the finest detail is the critic's.
+    """
+    difference = painted - image
+    coarse = tf.nn.avg_pool2d(difference, 2, 2, "VALID")
+    small = tf.reduce_mean(tf.abs(coarse), axis=[1, 2, 3])
+    return small + full_size * tf.reduce_mean(
+        tf.abs(difference), axis=[1, 2, 3]
+    )

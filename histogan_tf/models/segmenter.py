@@ -1,0 +1,52 @@
+"""The segmenter of one stage: a U-Net that refines a coarser opinion.
+
+In: image [B, H, W, 3] in [-1, 1]; coarser probabilities [B, H, W, N]
+enlarged to the image's size (1/N everywhere where there are none).
+Out: float32 logits [B, H, W, N].
+
+U-Net after Ronneberger et al. 2015 with residual blocks and pixel norm, so
+that it is window-exact like the generator.
+"""
+
+import tensorflow as tf
+
+from histogan_tf.config import NetworkConfig
+from histogan_tf.models import layers
+
+
+def no_opinion(image: tf.Tensor, classes: int) -> tf.Tensor:
+    """Uniform probabilities [B, H, W, classes] for an image."""
+    return tf.ones_like(image[..., :1]) * tf.fill([classes], 1.0 / classes)
+
+
+class Segmenter(tf.keras.Model):
+    """Residual U-Net with `classes` outputs a pixel."""
+
+    def __init__(self, config: NetworkConfig, classes: int):
+        super().__init__()
+        self.stride = config.stride
+        widths = config.widths
+        self.first = layers.Conv(widths[0])
+        self.encoders = [
+            [layers.NormedBlock(w) for _ in range(config.blocks)]
+            for w in widths
+        ]
+        self.down = [layers.Conv(w, 1) for w in widths[1:]]
+        self.up = [layers.Conv(w, 1) for w in widths[:-1]]
+        self.decoders = [layers.Conv(w) for w in widths[:-1]]
+        self.last = tf.keras.layers.Conv2D(classes, 1, dtype="float32")
+
+    def call(self, image: tf.Tensor, coarse: tf.Tensor) -> tf.Tensor:
+        """See the module."""
+        h = self.first(tf.concat([image, coarse], axis=-1))
+        skips = []
+        for level, blocks in enumerate(self.encoders):
+            for block in blocks:
+                h = block(h)
+            skips.append(h)
+            if level < len(self.down):
+                h = self.down[level](layers.halve(h))
+        for level in reversed(range(len(self.decoders))):
+            h = self.up[level](layers.double(h)) + skips[level]
+            h = h + self.decoders[level](layers.leaky(layers.pixel_norm(h)))
+        return self.last(layers.leaky(layers.pixel_norm(h)))

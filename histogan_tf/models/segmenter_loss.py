@@ -1,0 +1,84 @@
+"""What a segmenter learns from one batch, shared by stages and segmenters.
+
+In: a segmenter, a batch, the mean teacher's probabilities.
+Out: loss terms per image [B].
+
+The coarser opinion that a stage's segmenter refines is simulated while it
+trains (stages are independent): half of the labelled images show it their
+own mask at half size, blended in patches with another class or with no
+opinion; the other half, and unlabelled images, show none.
+"""
+
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from histogan_tf.models import layers, losses, noise
+from histogan_tf.models.segmenter import Segmenter, no_opinion
+
+_SHOW, _PATCHES, _OTHER, _GRAIN = 1011, 1012, 1013, 1014
+_PATCH = 8
+
+
+@dataclass(frozen=True)
+class SegmenterLosses:
+    """Loss terms, each float32 [B]."""
+
+    labelled: tf.Tensor
+    consistency: tf.Tensor
+
+
+def segmenter_losses(
+    segmenter: Segmenter,
+    batch: dict[str, tf.Tensor],
+    weights: tf.Tensor,
+    teacher: tf.Tensor,
+) -> SegmenterLosses:
+    """Cross-entropy and soft Dice where labelled, consistency elsewhere.
+
+    Args:
+      segmenter: the student.
+      batch: image, labels and seed as in `stage.py`.
+      weights: class weights [N].
+      teacher: the averaged segmenter's probabilities [B, H, W, N].
+    """
+    image, labels = batch["image"], batch["labels"]
+    has_label = tf.reduce_max(labels, axis=[1, 2, 3])
+    grain = noise.pixels(batch["seed"], _GRAIN, image, 3)
+    # The student sees a noisier image than its teacher.
+    noisy = image + 0.05 * grain
+    logits = segmenter(noisy, simulated_opinion(batch))
+    supervised = losses.cross_entropy(logits, labels, weights)
+    dice = has_label * losses.soft_dice(logits, labels)
+    return SegmenterLosses(
+        supervised + dice,
+        (1.0 - has_label) * losses.consistency(logits, teacher),
+    )
+
+
+def simulated_opinion(batch: dict[str, tf.Tensor]) -> tf.Tensor:
+    """A coarser stage's fallible probabilities [B, H, W, N]."""
+    labels, seed = batch["labels"], batch["seed"]
+    classes = labels.shape[-1]
+    none = no_opinion(batch["image"], classes)
+    valid = tf.reduce_sum(labels, axis=-1, keepdims=True)
+    blurred = layers.double(layers.halve(labels + (1.0 - valid) * none))
+    shown = tf.cast(noise.uniform(seed, _SHOW) < 0.5, tf.float32)
+    shown = shown[..., None, None] * tf.reduce_max(
+        labels, axis=[1, 2, 3], keepdims=True
+    )
+    trust = _patches(seed, _PATCHES, labels, 1)
+    other = _patches(seed, _OTHER, labels, classes)
+    other = tf.nn.softmax(8.0 * other)
+    trust = tf.clip_by_value(0.75 + trust, 0.0, 1.0)
+    return none + shown * (trust * blurred + (1.0 - trust) * other - none)
+
+
+def _patches(seed, stream, like, channels):
+    """Smooth noise whose features are about `_PATCH` pixels wide."""
+    size = tf.shape(like)
+    grid = [size[1] // _PATCH + 2, size[2] // _PATCH + 2]
+    values = noise.field(
+        seed, stream, tf.range(grid[0]), tf.range(grid[1]), channels
+    )
+    return tf.image.resize(values, [size[1], size[2]], "bicubic")

@@ -1,0 +1,275 @@
+"""One stage of the pyramid: three networks and the step that trains them.
+
+In: batches of `dataset.py`: image [B, c, c, 3] in [-1, 1]; labels
+[B, c, c, N] soft one-hot, all zero where there is no label; style [B, 6];
+seed int64 [B]. Out: trained weights and their exponential averages, which
+are what inference uses.
+
+Teacher forcing (DESIGN section 4): the coarser image of stage k > 0 is the
+real one, averaged 2x2, with noise on it (conditioning augmentation, Ho et
+al. 2021), so that stages are independent of one another.
+
+Every loss is a sum over this replica's images divided by the global batch,
+so sums over replicas are the global loss. Critic and generator are updated
+at once from one forward pass, which saves a third of the step.
+
+Pixels without a label take the mean teacher's opinion (Tarvainen & Valpola
+2017): as the generator's mask always, as a class label where it is sure.
+"""
+
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from histogan_tf.config import Config, LossConfig, StageConfig
+from histogan_tf.data import colour
+from histogan_tf.models import averages, layers, losses, noise
+from histogan_tf.models.discriminator import Discriminator
+from histogan_tf.models.generator import Generator, noise_fields
+from histogan_tf.models.optimizers import adam
+from histogan_tf.models.segmenter import Segmenter, no_opinion
+from histogan_tf.models.segmenter_loss import segmenter_losses
+
+Batch = dict[str, tf.Tensor]
+
+_COARSE_AMOUNT, _COARSE_NOISE = 1001, 1002
+
+
+@dataclass(frozen=True)
+class Networks:
+    """What inference needs of a stage: averaged generator and segmenter."""
+
+    generator: Generator
+    segmenter: Segmenter
+
+
+class StageModel(tf.keras.Model):
+    """Generator, critic and segmenter of one scale, with their step."""
+
+    def __init__(self, config: Config, index: int, weights: list[float]):
+        """Builds the networks.
+
+        Args:
+          config: the run's settings; stage `index` of it is built.
+          index: 0 is the coarsest stage.
+          weights: class weights, from `losses.class_weights`.
+        """
+        super().__init__()
+        self.index = index
+        self.classes = len(weights)
+        self.class_weights = tf.constant(weights, tf.float32)
+        self.settings: StageConfig = config.stages[index]
+        self.loss_settings: LossConfig = config.losses
+        self.labelled_share = labelled_count(
+            self.settings.batch, config.labelled_share
+        ) / float(self.settings.batch)
+        self.noise_channels = config.noise_channels
+        self._build_networks()
+        rates, steps = config.optimizer, self.settings.steps
+        self.generator_optimizer = adam(rates, rates.generator_rate, steps)
+        self.critic_optimizer = adam(rates, rates.critic_rate, steps)
+        self.segmenter_optimizer = adam(rates, rates.segmenter_rate, steps)
+        self.ema = rates.ema
+        self._build_optimizers()
+
+    def _build_networks(self) -> None:
+        stage, residual = self.settings, self.index > 0
+        self.generator = Generator(stage.generator, residual)
+        self.critic = Discriminator(stage.critic, self.classes)
+        self.segmenter = Segmenter(stage.segmenter, self.classes)
+        self.average = Networks(
+            Generator(stage.generator, residual),
+            Segmenter(stage.segmenter, self.classes),
+        )
+        # Keras tracks networks that are attributes, not a dataclass's.
+        self.average_generator = self.average.generator
+        self.average_segmenter = self.average.segmenter
+        image = tf.zeros([1, stage.crop, stage.crop, 3])
+        mask = tf.zeros([1, stage.crop, stage.crop, self.classes])
+        style, seed = tf.zeros([1, colour.STYLE_SIZE]), tf.zeros([1], tf.int64)
+        for generator in (self.generator, self.average_generator):
+            generator(
+                mask,
+                self.noise(seed, image),
+                style,
+                image if residual else None,
+            )
+        for segmenter in (self.segmenter, self.average_segmenter):
+            segmenter(image, no_opinion(image, self.classes))
+        self.critic(image)
+        averages.copy(self.generator, self.average_generator)
+        averages.copy(self.segmenter, self.average_segmenter)
+
+    def _build_optimizers(self) -> None:
+        # Slots must exist before a checkpoint is restored into them.
+        self.generator_optimizer.build(self.generator.trainable_variables)
+        self.critic_optimizer.build(self.critic.trainable_variables)
+        self.segmenter_optimizer.build(self.segmenter.trainable_variables)
+
+    def noise(self, seed: tf.Tensor, image: tf.Tensor) -> list[tf.Tensor]:
+        """The generator's noise for images with origin (0, 0)."""
+        size = tf.shape(image)
+        return noise_fields(
+            seed,
+            self.index,
+            tf.range(size[1]),
+            tf.range(size[2]),
+            len(self.settings.generator.widths),
+            self.noise_channels,
+        )
+
+    def coarse(self, batch: Batch) -> tf.Tensor | None:
+        """The noisy real coarser image, enlarged; None at stage 0."""
+        if self.index == 0:
+            return None
+        small = layers.halve(batch["image"])
+        limit = self.loss_settings.coarse_noise
+        amount = noise.uniform(batch["seed"], _COARSE_AMOUNT)[:, None, None]
+        grain = noise.pixels(batch["seed"], _COARSE_NOISE, small, 3)
+        return layers.double(small + limit * amount * grain)
+
+    def teach(self, batch: Batch) -> tf.Tensor:
+        """The averaged segmenter's probabilities [B, c, c, N]."""
+        image = batch["image"]
+        opinion = no_opinion(image, self.classes)
+        return tf.stop_gradient(
+            tf.nn.softmax(self.average_segmenter(image, opinion))
+        )
+
+    def adversarial_losses(
+        self, batch: Batch, mask: tf.Tensor, sure: tf.Tensor, training: bool
+    ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """Critic's and generator's terms from one pass through both.
+
+        Args:
+          batch: see the module.
+          mask: the generator's mask [B, c, c, N], complete.
+          sure: labels the teacher is sure of, where there are none.
+          training: whether spectral norms are updated.
+
+        Returns:
+          Terms by name (names start with the network's), and the painted
+          images [B, c, c, 3].
+        """
+        weights, settings = self.class_weights, self.loss_settings
+        painted = self.generator(
+            mask,
+            self.noise(batch["seed"], batch["image"]),
+            batch["style"],
+            self.coarse(batch),
+        )
+        both = tf.concat([batch["image"], painted], axis=0)
+        on_real, on_painted = tf.split(self.critic(both, training=training), 2)
+        labels = batch["labels"]
+        unlabelled = 1.0 - tf.reduce_max(labels, axis=[1, 2, 3])
+        semi = settings.unlabelled * (
+            unlabelled * losses.real(on_real)
+            + losses.cross_entropy(on_real, sure, weights)
+        )
+        classes = losses.cross_entropy(on_real, labels, weights)
+        terms = {
+            "critic/classes": self._sum(classes) / self.labelled_share,
+            "critic/unlabelled": self._sum(semi),
+            "critic/generated": self._sum(losses.generated(on_painted)),
+            "generator/classes": self._sum(
+                losses.cross_entropy(on_painted, mask, weights)
+            ),
+            "generator/reconstruction": self.settings.reconstruction
+            * self._sum(
+                losses.reconstruction(
+                    painted, batch["image"], settings.full_size
+                )
+            ),
+        }
+        return terms, painted
+
+    def _sum(self, per_image: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_sum(per_image) / float(self.settings.batch)
+
+    def complete(
+        self, labels: tf.Tensor, opinion: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Masks without gaps, and the teacher's sure labels in the gaps."""
+        gap = 1.0 - tf.reduce_sum(labels, axis=-1, keepdims=True)
+        winner = losses.confident(opinion, 0.0)
+        sure = losses.confident(opinion, self.loss_settings.confidence)
+        return labels + gap * winner, gap * sure
+
+    def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """One update of all three networks and their averages.
+
+        Returns:
+          This replica's share of each loss term; shares add up.
+        """
+        opinion = self.teach(batch)
+        mask, sure = self.complete(batch["labels"], opinion)
+        with tf.GradientTape(persistent=True) as tape:
+            terms, painted = self.adversarial_losses(batch, mask, sure, True)
+            critic_loss = total(terms, "critic/")
+            generator_loss = total(terms, "generator/")
+        self._update(
+            tape, critic_loss, self.critic, self.critic_optimizer
+        )
+        self._update(
+            tape, generator_loss, self.generator, self.generator_optimizer
+        )
+        with tf.GradientTape() as tape:
+            more = self.segmenter_terms(batch, mask, painted, opinion)
+            segmenter_loss = total(more, "segmenter/")
+        self._update(
+            tape, segmenter_loss, self.segmenter, self.segmenter_optimizer
+        )
+        self._update_averages()
+        return terms | more
+
+    def test_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """The loss terms of a batch, nothing updated."""
+        opinion = self.teach(batch)
+        mask, sure = self.complete(batch["labels"], opinion)
+        terms, painted = self.adversarial_losses(batch, mask, sure, False)
+        return terms | self.segmenter_terms(batch, mask, painted, opinion)
+
+    def segmenter_terms(
+        self,
+        batch: Batch,
+        mask: tf.Tensor,
+        painted: tf.Tensor,
+        opinion: tf.Tensor,
+    ) -> dict[str, tf.Tensor]:
+        """The segmenter's loss terms on real and painted images."""
+        per_image = segmenter_losses(
+            self.segmenter, batch, self.class_weights, opinion
+        )
+        settings = self.loss_settings
+        painted = tf.stop_gradient(painted)
+        logits = self.segmenter(painted, no_opinion(painted, self.classes))
+        paired = losses.cross_entropy(logits, mask, self.class_weights)
+        return {
+            "segmenter/labelled": self._sum(per_image.labelled)
+            / self.labelled_share,
+            "segmenter/consistency": settings.consistency
+            * self._sum(per_image.consistency),
+            "segmenter/painted": settings.synthetic
+            * self._sum(paired + losses.soft_dice(logits, mask)),
+        }
+
+    def _update(self, tape, loss, network, optimizer) -> None:
+        variables = network.trainable_variables
+        gradients = tape.gradient(loss, variables)
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+
+    def _update_averages(self) -> None:
+        step = self.generator_optimizer.iterations
+        decay = averages.decay(self.ema, step)
+        averages.update(self.generator, self.average_generator, decay)
+        averages.update(self.segmenter, self.average_segmenter, decay)
+
+
+def labelled_count(batch: int, share: float) -> int:
+    """Labelled images in a batch: the share, but one at least."""
+    return max(1, min(batch, round(batch * share)))
+
+
+def total(terms: dict[str, tf.Tensor], prefix: str) -> tf.Tensor:
+    """Sum of the terms whose name starts with `prefix`."""
+    return tf.add_n([v for k, v in terms.items() if k.startswith(prefix)])

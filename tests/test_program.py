@@ -1,0 +1,170 @@
+"""How programs fail: a small program, run as its users run it."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# Stands for any program: required, enum and ranged flags; --do says how
+# main() ends. The library would be imported inside main().
+PROGRAM = '''"""Paints nothing.
+
+More about nothing.
+"""
+
+import errno
+
+from absl import flags
+
+from histogan_tf.errors import InputError
+from trainer import program
+
+flags.DEFINE_string("data", None, "records to read")
+flags.DEFINE_enum("split", "train", ["train", "test"], "which part")
+flags.DEFINE_integer("count", 1, "how many", lower_bound=0, upper_bound=5)
+flags.DEFINE_string("do", "pass", "how main() ends")
+flags.mark_flag_as_required("data")
+
+
+def main():
+    print("main", flags.FLAGS.data, flags.FLAGS.split)
+    exec(flags.FLAGS.do)
+
+
+if __name__ == "__main__":
+    program.run(main)
+'''
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory):
+    path = tmp_path_factory.mktemp("program") / "paint.py"
+    path.write_text(PROGRAM)
+    return path
+
+
+def start(script, *arguments):
+    """Runs the program; returns (exit code, stdout, lines of stderr)."""
+    done = subprocess.run(
+        [sys.executable, str(script), *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=60,
+    )
+    return done.returncode, done.stdout, done.stderr.splitlines()
+
+
+def test_success(script):
+    assert start(script, "--data=d", "--split=test") == (0, "main d test\n", [])
+
+
+@pytest.mark.parametrize("flag", ["--help", "--helpshort", "-?", "--helpfull"])
+def test_help_shows_the_flags_and_succeeds(script, flag):
+    code, out, err = start(script, flag)
+    assert (code, err) == (0, [])
+    assert "Paints nothing." in out
+    assert all(f"--{name}:" in out for name in ("data", "split", "count"))
+    assert "main None" not in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--splat=1"], ["'splat'", "--count, --data, --do, --split"]),
+        (["--data=d", "--split=x"], ["--split=x", "<train|test>"]),
+        (["--data=d", "--count=9"], ["--count=9", "[0, 5]"]),
+        (["--data=d", "--count=many"], ["--count=many"]),
+        (["--data=d", "stray"], ["unknown argument 'stray'", "--"]),
+        (["--data"], ["data"]),
+        ([], ["--data", "None"]),
+        (["--flagfile=/no/such", "--data=d"], ["/no/such"]),
+    ],
+)
+def test_bad_flags(script, arguments, expected):
+    code, out, err = start(script, *arguments)
+    assert (code, out, len(err)) == (2, "", 1)
+    assert err[0].startswith("error: ")
+    assert "ERROR" not in err[0]
+    for part in expected:
+        assert part in err[0]
+
+
+@pytest.mark.parametrize(
+    ("raising", "line"),
+    [
+        ("raise InputError('a.png: no mask')", "error: a.png: no mask"),
+        ("raise InputError('a.png:\\n  bad')", "error: a.png: bad"),
+        (
+            "raise OSError(errno.ENOSPC, 'No space left on device', 'x.rec')",
+            "error: x.rec: No space left on device",
+        ),
+        (
+            "raise OSError(errno.ENOSPC, 'No space left on device')",
+            "error: input/output: No space left on device",
+        ),
+        ("open('/no/such')", "error: /no/such: No such file or directory"),
+        (
+            # What a TFRecordWriter's ResourceExhaustedError looks like.
+            "raise RuntimeError('x.rec;\\n No space left on device')",
+            "error: x.rec; No space left on device",
+        ),
+    ],
+)
+def test_bad_input_is_one_line(script, raising, line):
+    code, _, err = start(script, "--data=d", f"--do={raising}")
+    assert (code, err) == (2, [line])
+
+
+def test_interrupt(script):
+    code, _, err = start(script, "--data=d", "--do=raise KeyboardInterrupt")
+    assert (code, err) == (130, ["error: interrupted"])
+
+
+def test_a_bug_keeps_its_traceback(script):
+    code, _, err = start(script, "--data=d", "--do=raise ValueError('oops')")
+    assert code == 1
+    assert err[0].startswith("Traceback")
+    assert err[-1] == "ValueError: oops"
+
+
+def test_flagfile(script, tmp_path):
+    file = tmp_path / "flags.txt"
+    file.write_text("# settings\n--data=from_file\n--split=test\n")
+    assert start(script, f"--flagfile={file}")[1] == "main from_file test\n"
+
+
+def test_flag_error_of_two_lines_is_folded(script):
+    code, _, err = start(script, "--data=d", "--split=a\nb")
+    assert (code, len(err)) == (2, 1)
+    assert "--split=a b" in err[0]
+
+
+PROGRAMS = sorted(
+    path.stem
+    for path in (ROOT / "trainer").glob("*.py")
+    if "program.run(" in path.read_text()
+)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_every_program_prints_help_quickly(name):
+    """`--help` must not wait for TensorFlow, which takes many seconds."""
+    before = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", f"trainer.{name}", "--help"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "\nflags:\n" in done.stdout
+    imported = {line.split("|")[-1].strip() for line in done.stderr.split("\n")}
+    assert not imported & {"tensorflow", "tensorflow_addons", "cv2"}
+    assert time.monotonic() - before < 20

@@ -1,0 +1,126 @@
+r"""Images and masks in, a folder of records out.
+
+    python -m trainer.ingest --images 'glas/images/train_*' \
+        --masks 'glas/labels/train_*' --mask_suffix _anno --mpp 0.62 \
+        --classes histogan_tf/data/class_tables/glas.json --output D
+
+Prints the splits, the groups held out and the class shares. The work is
+`histogan_tf.data.ingest`'s.
+"""
+
+import dataclasses
+import shlex
+import sys
+from typing import TYPE_CHECKING, Any
+
+from absl import flags
+
+from trainer import program
+
+if TYPE_CHECKING:
+    from histogan_tf.data.manifest import Manifest
+
+_TEXTS = {
+    "images": "labelled images: a folder, a glob pattern in quotes or a file",
+    "masks": "their masks, paired by file name",
+    "classes": "class table, JSON",
+    "output": "folder of records to make",
+    "instances": "instance masks (0 background), for the boundary class",
+    "unlabelled": "images without masks",
+    "test_images": "labelled images of the test split",
+    "test_masks": "their masks",
+    "test_instances": "their instance masks",
+    "group_by": "pattern; its first (group), found in the image's name, is the"
+    " patient",
+    "groups": "CSV table whose first column names the images",
+    "group_column": "column of --groups that names the patient",
+}
+for _name, _help in _TEXTS.items():
+    flags.DEFINE_string(_name, None, _help)
+flags.DEFINE_float("mpp", None, "um/px of all images; else the TIFFs state it")
+flags.DEFINE_float("boundary_um", None, "width of the boundary class, um")
+flags.DEFINE_enum(
+    "split",
+    "train",
+    ["train", "validation", "test"],
+    "where --images go; only train holds out validation images",
+)
+flags.DEFINE_float(
+    "validation",
+    0.15,
+    "share of the labelled images held out, by whole groups (patients)",
+)
+flags.DEFINE_integer(
+    "max_labelled",
+    None,
+    "training images that keep their masks, drawn by --seed; the others become"
+    " unlabelled",
+)
+flags.DEFINE_string(
+    "mask_suffix", "", 'ending of mask names, as in "_anno" of a_anno.png'
+)
+flags.DEFINE_bool("skip_bad", False, "leave out unreadable files and go on")
+flags.DEFINE_float("shard_mb", 64.0, "size at which a shard is closed, MiB")
+flags.DEFINE_integer("workers", 2, "threads that read")
+flags.DEFINE_integer("seed", 0, "of all draws")
+flags.mark_flags_as_required(["images", "masks", "classes", "output"])
+
+
+def main() -> None:
+    """Reads the flags, ingests with a progress bar, prints a summary."""
+    from rich import progress as bars
+    from rich.console import Console
+
+    from histogan_tf.data import ingest
+
+    fields = {f.name for f in dataclasses.fields(ingest.IngestSettings)}
+    values: dict[str, Any] = {
+        name: flags.FLAGS[name].value for name in fields - {"command"}
+    }
+    command = shlex.join(["python", "-m", "trainer.ingest", *sys.argv[1:]])
+    settings = ingest.IngestSettings(**values, command=command)
+    columns = (
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TimeRemainingColumn(),
+    )
+    bar = bars.Progress(*columns, console=Console(stderr=True))
+    task = bar.add_task("ingest", total=None)
+
+    def show(done: int, total: int, text: str) -> None:
+        # Started late: an error in the flags then stands alone.
+        bar.start()
+        bar.update(task, completed=done, total=total, description=text)
+
+    try:
+        result = ingest.ingest(settings, show)
+    finally:
+        bar.stop()
+    print_summary(result)
+
+
+def print_summary(manifest: "Manifest") -> None:
+    """Prints what went where, and patients that two splits share."""
+    for name, split in manifest.splits.items():
+        print(
+            f"{name}: {len(split.labelled.images)} labelled,"
+            f" {len(split.unlabelled.images)} unlabelled images"
+        )
+        pixels = manifest.class_pixels(name)
+        shares = (f"{100 * n / max(sum(pixels), 1):.1f} %" for n in pixels)
+        if split.labelled.images:
+            pairs = zip(manifest.classes.names, shares, strict=True)
+            print("  classes: " + ", ".join(" ".join(pair) for pair in pairs))
+        if groups := manifest.groups(name):
+            print(f"  groups: {', '.join(groups)}")
+        shared = set(groups) & set(manifest.groups("train")) - {""}
+        if name != "train" and shared:
+            print(f"  warning: {len(shared)} of them are in train too")
+    for item in manifest.skipped:
+        print(f"skipped {item.file}: {item.reason}")
+    print(f"{manifest.folder}: hash {manifest.hash[:16]}")
+
+
+if __name__ == "__main__":
+    program.run(main)
