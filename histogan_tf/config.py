@@ -77,6 +77,24 @@ class StageConfig:
 
 
 @dataclass(frozen=True)
+class AugmentConfig:
+    """Random geometry and stain; lengths relative to the crop.
+
+    `scale` is the largest zoom either way, `warp` the elastic displacement
+    as a share of the crop, `stain` the jitter of Lab mean (in standard units
+    of `colour.STYLE_SCALE`) and of the logarithm of Lab deviation.
+    """
+
+    flips: bool = True
+    scale: float = ranged(1.15, 1, 4)
+    warp: float = ranged(0.03, 0, 0.5)
+    stain: float = ranged(0.15, 0, 2)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
 class SegmenterConfig:
     """A segmenter trained by itself at the finest scale.
 
@@ -90,6 +108,7 @@ class SegmenterConfig:
     synthetic: float = ranged(0.5, 0, 1)
     consistency: float = ranged(1.0, 0, 100)
     network: NetworkConfig = NetworkConfig((16, 32, 48, 64))
+    augment: AugmentConfig = AugmentConfig()
 
     def __post_init__(self) -> None:
         check(self)
@@ -127,24 +146,6 @@ class OptimizerConfig:
     beta_2: float = ranged(0.99, 0, 0.99999)
     ema: float = ranged(0.995, 0, 0.99999)
     decay_share: float = ranged(0.3, 0, 1)
-
-    def __post_init__(self) -> None:
-        check(self)
-
-
-@dataclass(frozen=True)
-class AugmentConfig:
-    """Random geometry and stain; lengths relative to the crop.
-
-    `scale` is the largest zoom either way, `warp` the elastic displacement
-    as a share of the crop, `stain` the jitter of Lab mean (in standard units
-    of `colour.STYLE_SCALE`) and of the logarithm of Lab deviation.
-    """
-
-    flips: bool = True
-    scale: float = ranged(1.15, 1, 4)
-    warp: float = ranged(0.03, 0, 0.5)
-    stain: float = ranged(0.15, 0, 2)
 
     def __post_init__(self) -> None:
         check(self)

@@ -73,7 +73,7 @@ except OSError as error:
     print(error.errno)
 """
     done = subprocess.run(
-        [sys.executable, "-B", "-c", code],
+        [sys.executable, "-c", code],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -129,7 +129,7 @@ else:
 def test_killed_in_the_middle(tmp_path, kind):
     target = tmp_path / "final"
     child = subprocess.Popen(
-        [sys.executable, "-B", "-c", KILLED, kind, str(target)],
+        [sys.executable, "-c", KILLED, kind, str(target)],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

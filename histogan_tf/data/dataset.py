@@ -13,6 +13,7 @@ import pathlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import tensorflow as tf
 
 from histogan_tf.config import AugmentConfig
@@ -68,6 +69,21 @@ def load_tiles(
         deterministic=True,
     )
     return Tiles(tiles.cache() if cache else tiles, count)
+
+
+def styles(
+    shards: Sequence[pathlib.Path], mpp: float
+) -> list[tuple[str, np.ndarray]]:
+    """Names and styles (float32 [6]) of the tiles in record files."""
+
+    def measure(serialized):
+        tile = records.decode(serialized)
+        small = resample(tile["image"], tile["mpp"], mpp)
+        return tile["name"], colour.style_of(small / 127.5 - 1.0)
+
+    files = tf.data.TFRecordDataset([str(p) for p in shards])
+    measured = files.map(measure, tf.data.AUTOTUNE, deterministic=True)
+    return [(n.decode(), s) for n, s in measured.as_numpy_iterator()]
 
 
 def at_scale(tile: dict[str, tf.Tensor], scale: Scale) -> dict[str, tf.Tensor]:

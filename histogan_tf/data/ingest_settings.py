@@ -51,7 +51,7 @@ def check(settings: IngestSettings, table: ClassTable) -> None:
         ("mpp", settings.mpp, 0.01, tiles.LARGEST_MPP),
         ("boundary_um", settings.boundary_um, 0.01, 1000.0),
         ("validation", settings.validation, 0.0, 0.99),
-        ("shard_mb", settings.shard_mb, 0.001, 1e6),
+        ("shard_mb", settings.shard_mb, 1e-4, 1e6),
         ("workers", settings.workers, 1, 256),
         ("seed", settings.seed, 0, 2**63 - 1),
     )

@@ -123,7 +123,10 @@ def place_glands(
     extent = np.array([grid.height, grid.width]) * grid.mpp + 2 * margin
     shape = np.ceil(extent / LAYOUT_MPP).astype(int)
     room = np.full(shape, 1e6, np.float32)  # um to the nearest gland
-    missing = settings.gland_density * room.size * LAYOUT_MPP**2
+    border = int(margin / LAYOUT_MPP)
+    counted = np.zeros(shape, bool)  # crowding differs at the room's edge
+    counted[border:-border, border:-border] = True
+    missing = settings.gland_density * counted.sum() * LAYOUT_MPP**2
     gap = rng.uniform(5.0, 16.0)
     contours: list[np.ndarray] = []
     shrink, failures = 1.0, 0
@@ -140,7 +143,7 @@ def place_glands(
         area = np.pi * radius**2
         if rng.uniform() * area > missing:
             break
-        missing -= _occupy(room, contour + spot)
+        missing -= _occupy(room, counted, contour + spot)
         contours.append(contour + spot - margin)
         failures = 0
     return contours
@@ -167,18 +170,21 @@ def _find_room(
     return None
 
 
-def _occupy(room: np.ndarray, contour: np.ndarray) -> float:
-    """Updates `room` around a new gland; its area within, in um^2."""
+def _occupy(
+    room: np.ndarray, counted: np.ndarray, contour: np.ndarray
+) -> float:
+    """Updates `room` around a new gland; its area in `counted`, in um^2."""
     reach = int(100 / LAYOUT_MPP)
     points = np.round(contour / LAYOUT_MPP).astype(int)
     low = np.maximum(points.min(0) - reach, 0)
     high = np.minimum(points.max(0) + reach + 1, room.shape[::-1])
-    view = room[low[1] : high[1], low[0] : high[0]]
+    window = (slice(low[1], high[1]), slice(low[0], high[0]))
+    view = room[window]
     outside = np.ones(view.shape, np.uint8)
     cv2.fillPoly(outside, [(points - low).astype(np.int32)], (0,))
     distance = cv2.distanceTransform(outside, cv2.DIST_L2, 5) * LAYOUT_MPP
     np.minimum(view, distance, out=view)
-    return float((outside == 0).sum()) * LAYOUT_MPP**2
+    return float(counted[window][outside == 0].sum()) * LAYOUT_MPP**2
 
 
 def draw_glands(

@@ -32,7 +32,7 @@ class PhantomSettings:
       height, width: image size in pixels, 8 to 16384 each.
       mpp: um/px of the image, 0.1 to 20.
       gland_density: expected share of the area that is gland (epithelium and
-        lumen), 0 to 0.65.
+        lumen), 0 to 0.55; above 0.5 the room runs out a little before it.
       gland_radius_um: mean radius of a gland of the same area, 15 to 120.
       nucleus_um: length of an epithelial nucleus, 4 to 16.
       irregularity: 0 = round crypts; an image draws from 0 to this, and 1 is
@@ -52,7 +52,7 @@ class PhantomSettings:
     height: int = _setting(512, 8, 16384)
     width: int = _setting(512, 8, 16384)
     mpp: float = _setting(0.62, 0.1, 20.0)
-    gland_density: float = _setting(0.45, 0.0, 0.65)
+    gland_density: float = _setting(0.45, 0.0, 0.55)
     gland_radius_um: float = _setting(42.0, 15.0, 120.0)
     nucleus_um: float = _setting(9.5, 4.0, 16.0)
     irregularity: float = _setting(0.9, 0.0, 1.0)

@@ -38,6 +38,7 @@ class Segmenter(tf.keras.Model):
 
     def call(self, image: tf.Tensor, coarse: tf.Tensor) -> tf.Tensor:
         """See the module."""
+        coarse = tf.cast(coarse, image.dtype)
         h = self.first(tf.concat([image, coarse], axis=-1))
         skips = []
         for level, blocks in enumerate(self.encoders):

@@ -58,6 +58,16 @@ class SegmenterModel(tf.keras.Model):
         )
         self.segmenter_optimizer.build(self.segmenter.trainable_variables)
 
+    @property
+    def term_names(self) -> tuple[str, ...]:
+        """Names of the loss terms of a step, sorted."""
+        wanted = {
+            "segmenter/consistency": self.settings.consistency,
+            "segmenter/labelled": 1.0,
+            "segmenter/painted": self.settings.synthetic,
+        }
+        return tuple(name for name, weight in wanted.items() if weight)
+
     def read(self, network: Segmenter, image: tf.Tensor) -> tf.Tensor:
         """Logits of a network for images without a coarser opinion."""
         return network(image, no_opinion(image, self.classes))

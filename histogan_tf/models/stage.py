@@ -33,6 +33,16 @@ from histogan_tf.models.segmenter_loss import segmenter_losses
 Batch = dict[str, tf.Tensor]
 
 _COARSE_AMOUNT, _COARSE_NOISE = 1001, 1002
+_TERMS = (
+    "critic/classes",
+    "critic/generated",
+    "critic/unlabelled",
+    "generator/classes",
+    "generator/reconstruction",
+    "segmenter/consistency",
+    "segmenter/labelled",
+    "segmenter/painted",
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +65,7 @@ class StageModel(tf.keras.Model):
           weights: class weights, from `losses.class_weights`.
         """
         super().__init__()
-        self.index = index
+        self.index, self.term_names = index, _TERMS
         self.classes = len(weights)
         self.class_weights = tf.constant(weights, tf.float32)
         self.settings: StageConfig = config.stages[index]

@@ -1,0 +1,137 @@
+"""Pairing by stem and grouping by patient."""
+
+import pytest
+
+from histogan_tf.data import pairs
+from histogan_tf.errors import InputError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("i/a.png", "i/b.jpg", "m/a_x.png", "m/b_x.tif"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    return tmp_path
+
+
+def pair(folder, **more):
+    arguments = {"suffix": "_x", "group_of": pairs.no_groups} | more
+    return pairs.pair(str(folder / "i"), str(folder / "m"), **arguments)
+
+
+def test_pairs_by_stem_and_suffix(folder):
+    first, second = pair(folder)
+    assert (first.name, first.image.name, first.mask.name) == (
+        "a",
+        "a.png",
+        "a_x.png",
+    )
+    assert (second.image.name, second.mask.name) == ("b.jpg", "b_x.tif")
+    assert first.instances is None and first.group == ""
+
+
+def test_instances_may_be_the_masks(folder):
+    for source in pair(folder, instances=str(folder / "m" / "*")):
+        assert source.instances == source.mask
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ("i/c.png", r"c\.png: no mask of the same name.*--unlabelled"),
+        ("m/c_x.png", r"c_x\.png: a mask without an image"),
+        ("i/a.jpg", r"a\.png: a second image named 'a' beside .*a\.jpg"),
+        ("m/a_x.bmp", r"a_x\.png: a second mask named 'a' beside"),
+    ],
+)
+def test_files_that_do_not_pair(folder, extra, message):
+    (folder / extra).touch()
+    with pytest.raises(InputError, match=message):
+        pair(folder)
+
+
+def test_further_files_are_counted(folder):
+    for name in ("c", "d", "e"):
+        (folder / f"i/{name}.png").touch()
+    with pytest.raises(InputError, match=r"c\.png \(and 2 more\)"):
+        pair(folder)
+
+
+def test_empty_folder_and_missing_instances(folder):
+    (folder / "empty").mkdir()
+    with pytest.raises(InputError, match=r"empty: no file there ends in"):
+        pair(folder, instances=str(folder / "empty"))
+    with pytest.raises(InputError, match="no instance mask of the same name"):
+        pair(folder, instances=str(folder / "m/a_x.png"))
+
+
+def test_one_file_for_two_purposes(folder):
+    labelled = pair(folder)
+    other = pairs.unlabelled(str(folder / "i"), pairs.no_groups)
+    pairs.check_distinct(labelled)
+    with pytest.raises(InputError, match=r"a\.png: given twice"):
+        pairs.check_distinct(labelled + other)
+
+
+def test_group_by_pattern(tmp_path):
+    group_of = pairs.group_by_pattern(r"p(\d+)_")
+    assert group_of(tmp_path / "tile_p12_3.png") == "12"
+    with pytest.raises(InputError, match=r"x\.png.*does not match 'x'"):
+        group_of(tmp_path / "x.png")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [("(", "unterminated"), ("abc", "capture group")],
+)
+def test_bad_patterns(pattern, message):
+    with pytest.raises(InputError, match=message):
+        pairs.group_by_pattern(pattern)
+
+
+def table(tmp_path, text):
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    return path
+
+
+def test_group_by_table(tmp_path):
+    path = table(tmp_path, "name, patient ID ,x\na, 4,\nb.png ,5,\n\n")
+    group_of = pairs.group_by_table(path, "patient ID")
+    assert group_of(tmp_path / "a.png") == "4"
+    assert group_of(tmp_path / "b.tif") == "5"
+    with pytest.raises(InputError, match=r"c\.png: not named in --groups"):
+        group_of(tmp_path / "c.png")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "its columns are"),
+        ("name,other\na,1\n", "'p'; its columns are name, other"),
+        ("name,p\na\n", "row 2 has 1 cells"),
+        ("name,p\na,\n", "a: column 'p' is ''"),
+        ("name,p\na,1\na,2\n", "a: column 'p' is '2'"),
+    ],
+)
+def test_bad_tables(tmp_path, text, message):
+    with pytest.raises(InputError, match=message):
+        pairs.group_by_table(table(tmp_path, text), "p")
+
+
+def test_missing_table(tmp_path):
+    with pytest.raises(InputError, match=r"no\.csv: No such file"):
+        pairs.group_by_table(tmp_path / "no.csv", "p")
+
+
+def test_real_grades(real_data):
+    group_of = pairs.group_by_table(real_data / "glas/Grade.csv", "patient ID")
+    found = pairs.pair(
+        str(real_data / "glas/images/train_*.png"),
+        str(real_data / "glas/labels/train_*.png"),
+        group_of,
+        "_anno",
+    )
+    assert len(found) == 85
+    assert len({source.group for source in found}) == 15

@@ -1,0 +1,166 @@
+"""Trains one phase: steps, checkpoints, resume, a watch for bad losses.
+
+In: a `Phase` (how to build its model and its batches) and a tf.distribute
+strategy. Out: checkpoints in the phase's folder; a `Watcher` is told of the
+progress. The loop knows no model: `train_step` returns loss terms by name,
+each replica its share, and that is all that is asked of it.
+
+A phase resumes at its newest checkpoint, and batches are a function of the
+step, so a killed run ends with the weights of an uninterrupted one.
+"""
+
+import pathlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from histogan_tf.errors import InputError
+
+_NEVER = -1
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One entry of the run's explicit list of phases.
+
+    `batches(start)` is the pipeline from step `start` on; `batch` counts the
+    images of a step.
+    """
+
+    name: str
+    folder: pathlib.Path
+    steps: int
+    batch: int
+    build: Callable[[], tf.keras.Model]
+    batches: Callable[[int], tf.data.Dataset]
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """How often, in steps, to log and to save; checkpoints to keep."""
+
+    log_every: int = 50
+    save_every: int = 500
+    keep: int = 2
+
+
+class Watcher(Protocol):
+    """Who is told of a phase's progress."""
+
+    def begin(self, model: tf.keras.Model, step: int) -> None:
+        """The phase starts, or goes on, after `step` steps."""
+
+    def log(self, step: int, losses: dict[str, float]) -> None:
+        """Means of the loss terms since the last call."""
+
+    def end(self) -> None:
+        """The phase is complete, or stopped by an error."""
+
+
+class Totals:
+    """Sums of loss terms on the device, and where one went bad."""
+
+    def __init__(self, names: tuple[str, ...]):
+        self.names = names
+        self.sums = tf.Variable(tf.zeros([len(names)]))
+        self.bad = tf.Variable(tf.fill([len(names)], np.int64(_NEVER)))
+        self.count = tf.Variable(0.0)
+
+    def add(self, terms: dict[str, tf.Tensor], step: tf.Tensor) -> None:
+        """Adds the global terms of `step` (in a graph; no host sync)."""
+        vector = tf.stack([terms[name] for name in self.names])
+        new = ~tf.math.is_finite(vector) & (self.bad == _NEVER)
+        self.bad.assign(tf.where(new, step, self.bad))
+        self.sums.assign_add(vector)
+        self.count.assign_add(1.0)
+
+    def take(self) -> dict[str, float]:
+        """Means since the last call."""
+        means = (self.sums / tf.maximum(self.count, 1.0)).numpy()
+        self.sums.assign(tf.zeros_like(self.sums))
+        self.count.assign(0.0)
+        return dict(zip(self.names, map(float, means), strict=True))
+
+    def check(self, name: str) -> None:
+        """Raises InputError naming the first loss that is not finite."""
+        steps = self.bad.numpy()
+        if (steps == _NEVER).all():
+            return
+        first = int(steps[steps != _NEVER].min())
+        which = self.names[int(np.argmax(steps == first))]
+        raise InputError(
+            f"phase {name}: loss {which} is not finite at step {first};"
+            " stopped, the last good checkpoint is kept; try a lower"
+            " learning rate or --precision float32"
+        )
+
+
+def run(
+    phase: Phase,
+    strategy: tf.distribute.Strategy,
+    settings: LoopSettings,
+    watcher: Watcher,
+) -> None:
+    """Trains a phase to its end; at once done when it is complete already.
+
+    Raises:
+      InputError: a loss is not finite.
+    """
+    with strategy.scope():
+        model = phase.build()
+        step = tf.Variable(0, dtype=tf.int64, trainable=False)
+    checkpoint = tf.train.Checkpoint(model=model, step=step)
+    manager = tf.train.CheckpointManager(
+        checkpoint, str(phase.folder / "checkpoints"), settings.keep
+    )
+    checkpoint.restore(manager.latest_checkpoint).assert_existing_objects_matched()
+    done = int(step)
+    if done >= phase.steps:
+        return
+    totals = Totals(model.term_names)
+    advance = make_advance(model, strategy, totals, step)
+    batches = iter(strategy.experimental_distribute_dataset(phase.batches(done)))
+    watcher.begin(model, done)
+    try:
+        while done < phase.steps:
+            advance(next(batches))
+            done += 1
+            last = done == phase.steps
+            if done % settings.log_every == 0 or last:
+                totals.check(phase.name)
+                watcher.log(done, totals.take())
+            if done % settings.save_every == 0 or last:
+                totals.check(phase.name)
+                manager.save(checkpoint_number=done)
+    finally:
+        watcher.end()
+
+
+def make_advance(
+    model: tf.keras.Model,
+    strategy: tf.distribute.Strategy,
+    totals: Totals,
+    step: tf.Variable,
+) -> Callable[[dict[str, tf.Tensor]], None]:
+    """One traced training step over all replicas."""
+
+    @tf.function
+    def advance(batch):
+        shares = strategy.run(model.train_step, args=(batch,))
+        step.assign_add(1)
+        terms = {
+            name: strategy.reduce(tf.distribute.ReduceOp.SUM, share, axis=None)
+            for name, share in shares.items()
+        }
+        totals.add(terms, step)
+
+    return advance
+
+
+def is_complete(phase: Phase) -> bool:
+    """Whether the newest checkpoint is the phase's last."""
+    latest = tf.train.latest_checkpoint(str(phase.folder / "checkpoints"))
+    return latest is not None and latest.endswith(f"-{phase.steps}")

@@ -1,0 +1,208 @@
+"""The explicit list of phases of a run.
+
+In: the settings, the manifest of the records, the run directory.
+Out: stage 0, 1, ..., then the final segmenter, then the judge, each with its
+model, its data and its folder. Stages are independent of one another; the
+final segmenter needs all stages; the judge needs real labels only.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import tensorflow as tf
+
+from histogan_tf import run_dir
+from histogan_tf.config import AugmentConfig, Config, SegmenterConfig
+from histogan_tf.data import dataset
+from histogan_tf.data.dataset import CropSettings, Scale, Tiles
+from histogan_tf.data.manifest import Kind, Manifest
+from histogan_tf.errors import InputError
+from histogan_tf.models import losses
+from histogan_tf.models.segmenter_model import Paint, SegmenterModel
+from histogan_tf.models.stage import StageModel, labelled_count
+from histogan_tf.run_dir import RunDir
+from trainer.loop import Phase
+
+_BYTES_PER_MB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Source:
+    """What phases are made from."""
+
+    config: Config
+    manifest: Manifest
+    run: RunDir
+
+    def weights(self) -> list[float]:
+        """Class weights over the labelled training images."""
+        return losses.class_weights(
+            list(self.manifest.class_pixels("train")),
+            self.config.losses.class_weight_limit,
+        )
+
+    def scale(self, mpp: float) -> Scale:
+        """A scale with this run's style scale and classes."""
+        return Scale(
+            mpp, self.config.stage_mpp(0), self.manifest.classes.count
+        )
+
+    def tiles(self, split: str, kind: str, mpp: float) -> Tiles | None:
+        """Tiles of a split at a scale; None where there are none."""
+        images = getattr(self.manifest.split(split), kind).images
+        if not images:
+            return None
+        size = sum(cached_bytes(i, mpp, self.scale(mpp)) for i in images)
+        return dataset.load_tiles(
+            self.manifest.shard_paths(split, kind),
+            len(images),
+            self.scale(mpp),
+            cache=size <= self.config.cache_mb * _BYTES_PER_MB,
+        )
+
+
+def cached_bytes(image, mpp: float, scale: Scale) -> int:
+    """Memory of a decoded tile at `mpp`."""
+    pixels = image.height * image.width * (image.mpp / mpp) ** 2
+    return int(pixels * (3 + scale.classes))
+
+
+def effective(config: Config, manifest: Manifest) -> Config:
+    """The settings with a batch all labelled where nothing is unlabelled."""
+    if manifest.split("train").unlabelled.images:
+        return config
+    return replace(config, labelled_share=1.0)
+
+
+def check_data(config: Config, manifest: Manifest) -> None:
+    """Raises InputError when the records cannot feed these settings."""
+    train = manifest.split("train")
+    if not train.labelled.images:
+        raise InputError(
+            f"{manifest.folder}: no labelled training image; the pyramid"
+            " needs one or more"
+        )
+    sizes = [
+        (config.stage_mpp(k), stage.crop) for k, stage in enumerate(config.stages)
+    ]
+    sizes += [(config.finest_mpp, config.segmenter.crop)]
+    sizes += [(config.finest_mpp, config.judge.crop)]
+    for mpp, crop in sizes:
+        for kind in (train.labelled, train.unlabelled):
+            _check_sizes(kind, mpp, crop)
+
+
+def _check_sizes(kind: Kind, mpp: float, crop: int) -> None:
+    for image in kind.images:
+        if image.mpp > mpp * 1.01:
+            raise InputError(
+                f"{image.name}: {image.mpp} um/px is coarser than the"
+                f" {mpp} um/px wanted; raise finest_mpp"
+            )
+        side = round(min(image.height, image.width) * image.mpp / mpp)
+        if side < crop:
+            raise InputError(
+                f"{image.name}: {image.width}x{image.height} px at"
+                f" {image.mpp} um/px gives {side} px at {mpp} um/px, less"
+                f" than a crop of {crop}; use a smaller crop or leave it out"
+            )
+
+
+def phases(source: Source) -> list[Phase]:
+    """All phases in the order of training."""
+    config = source.config
+    stages = [stage_phase(source, k) for k in range(len(config.stages))]
+    alone = replace(source, config=replace(config, labelled_share=1.0))
+    return [
+        *stages,
+        segmenter_phase(source, "segmenter", config.segmenter, painter),
+        segmenter_phase(alone, "judge", config.judge, no_painter),
+    ]
+
+
+def stage_phase(source: Source, index: int) -> Phase:
+    """The phase of one stage of the pyramid."""
+    config, stage = source.config, source.config.stages[index]
+    name = run_dir.stage_name(index)
+    return Phase(
+        name,
+        source.run.phase(name),
+        stage.steps,
+        stage.batch,
+        lambda: StageModel(config, index, source.weights()),
+        _batches(
+            source,
+            config.stage_mpp(index),
+            stage.crop,
+            stage.batch,
+            index,
+            config.augment,
+        ),
+    )
+
+
+def segmenter_phase(
+    source: Source,
+    name: str,
+    settings: SegmenterConfig,
+    paint: Callable[[Source], Paint],
+) -> Phase:
+    """The phase of a segmenter by itself, at the finest scale."""
+    config = source.config
+    return Phase(
+        name,
+        source.run.phase(name),
+        settings.steps,
+        settings.batch,
+        lambda: SegmenterModel(
+            config, settings, source.weights(), paint(source)
+        ),
+        _batches(
+            source,
+            config.finest_mpp,
+            settings.crop,
+            settings.batch,
+            len(config.stages),
+            settings.augment,
+        ),
+    )
+
+
+def painter(source: Source) -> Paint:
+    """The trained pyramid's finest image as a function of masks."""
+    pyramid = run_dir.load_pyramid(source.run)
+    return lambda mask, style, seed: pyramid.paint(mask, style, seed)[-1]
+
+
+def no_painter(source: Source) -> Paint:
+    """For a segmenter that sees real images only."""
+    del source
+
+    def refuse(mask, style, seed):
+        raise ValueError("this segmenter takes no painted images")
+
+    return refuse
+
+
+def _batches(
+    source: Source,
+    mpp: float,
+    crop: int,
+    batch: int,
+    salt: int,
+    augment: AugmentConfig,
+) -> Callable[[int], tf.data.Dataset]:
+    """Batches of a phase as a function of the first step."""
+    config = source.config
+    labelled = labelled_count(batch, config.labelled_share)
+    seed = config.seed * 64 + salt
+
+    def batches(start: int) -> tf.data.Dataset:
+        return dataset.training_batches(
+            source.tiles("train", "labelled", mpp),
+            source.tiles("train", "unlabelled", mpp),
+            CropSettings(crop, batch, labelled, seed, augment),
+            start,
+        )
+
+    return batches

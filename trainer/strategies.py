@@ -1,0 +1,49 @@
+"""Where a training runs: tf.distribute strategies by the flag's value.
+
+In: `--strategy` and `--precision`. Out: a strategy; the process set to that
+precision and to deterministic kernels. Call before any other TensorFlow work.
+"""
+
+import pathlib
+from collections.abc import Callable
+
+import tensorflow as tf
+
+
+def one() -> tf.distribute.Strategy:
+    """One device: the first GPU, or the CPU."""
+    return tf.distribute.get_strategy()
+
+
+def mirrored() -> tf.distribute.Strategy:
+    """All GPUs of this machine; without one, all logical CPUs."""
+    devices = tf.config.list_logical_devices("GPU")
+    devices = devices or tf.config.list_logical_devices("CPU")
+    return tf.distribute.MirroredStrategy([d.name for d in devices])
+
+
+STRATEGIES: dict[str, Callable[[], tf.distribute.Strategy]] = {
+    "one": one,
+    "mirrored": mirrored,
+}
+
+
+def has_bfloat16() -> bool:
+    """Whether this machine's arithmetic units know bfloat16."""
+    for device in tf.config.list_physical_devices("GPU"):
+        details = tf.config.experimental.get_device_details(device)
+        if details.get("compute_capability", (0, 0)) >= (8, 0):
+            return True
+    cpu = pathlib.Path("/proc/cpuinfo")
+    flags = cpu.read_text().split() if cpu.exists() else []
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def prepare(precision: str, seed: int) -> None:
+    """Sets precision and seeds; every kernel gives the same bits each run."""
+    policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision]
+    tf.keras.mixed_precision.set_global_policy(policy)
+    tf.keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
