@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from histogan_tf.data import colour
 from histogan_tf.models.segmenter import Segmenter, no_opinion
 from histogan_tf.pyramid import Pyramid
 
@@ -67,7 +68,7 @@ class Canvas:
             pyramid.paint,
             input_signature=[
                 spec,
-                tf.TensorSpec([1, None], tf.float32),
+                tf.TensorSpec([1, colour.STYLE_SIZE], tf.float32),
                 tf.TensorSpec([1], tf.int64),
                 tf.TensorSpec([], tf.int32),
                 tf.TensorSpec([], tf.int32),

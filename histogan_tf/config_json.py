@@ -6,7 +6,6 @@ Out: a `Config`, or an InputError that names the key and what is allowed.
 
 import dataclasses
 import json
-import types
 import typing
 from typing import Any
 
@@ -19,17 +18,21 @@ def to_dict(config: Config) -> dict[str, Any]:
     return json.loads(json.dumps(dataclasses.asdict(config)))
 
 
-def from_dict(values: dict[str, Any], source: str) -> Config:
+def from_dict(
+    values: dict[str, Any], source: str, base: Config | None = None
+) -> Config:
     """Settings from JSON values.
 
     Args:
-      values: nested dictionaries; fields left out take their defaults.
+      values: nested dictionaries; lists are taken whole.
       source: file or flag that the values came from, for error messages.
+      base: gives the fields left out, at any depth; Config() by default.
 
     Raises:
       InputError: an unknown key, a value of a wrong type or out of range.
     """
-    return _build(Config, values, source, "")
+    whole = _over(to_dict(base or Config()), values)
+    return _build(Config, whole, source, "")
 
 
 def override(config: Config, assignments: list[str]) -> Config:
@@ -55,6 +58,13 @@ def first_difference(old: Config, new: Config) -> str | None:
     return None
 
 
+def _over(base: Any, values: Any) -> Any:
+    # Not the fields' own defaults: a judge's differ from a segmenter's.
+    if not isinstance(base, dict) or not isinstance(values, dict):
+        return values
+    return base | {k: _over(base.get(k), v) for k, v in values.items()}
+
+
 def _flat(value: Any, path: str = "") -> dict[str, Any]:
     if isinstance(value, dict | list):
         pairs = value.items() if isinstance(value, dict) else enumerate(value)
@@ -75,17 +85,20 @@ def _parse(text: str) -> Any:
 
 def _assign(values: Any, path: str, value: Any) -> None:
     *parents, last = path.split(".")
-    for part in [*parents, last]:
-        here: Any = range(len(values)) if isinstance(values, list) else values
-        key: Any = int(part) if part.isdigit() else part
-        if not isinstance(values, dict | list) or key not in here:
-            raise InputError(
-                f"--set {path}: no field {part!r}; use one of {_names(here)}"
-            )
-        if part is last:
-            values[key] = value
-        else:
-            values = values[key]
+    for part in parents:
+        values = values[_key(values, part, path)]
+    values[_key(values, last, path)] = value
+
+
+def _key(values: Any, part: str, path: str) -> Any:
+    """`part` as a key of a dictionary or a position in a list."""
+    here: Any = range(len(values)) if isinstance(values, list) else values
+    key: Any = int(part) if part.isdecimal() else part
+    if not isinstance(values, dict | list) or key not in here:
+        raise InputError(
+            f"--set {path}: no field {part!r}; use one of {_names(here)}"
+        )
+    return key
 
 
 def _names(keys: Any) -> str:
@@ -131,10 +144,11 @@ def _build_dataclass(kind: Any, values: Any, source: str, path: str) -> Any:
 def _scalar(kind: Any, value: Any, source: str, path: str) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if isinstance(kind, types.UnionType) or type(value) is kind:
+    if type(value) is kind:
         return value
     raise _wrong(source, path, value, f"a value of type {kind.__name__}")
 
 
 def _wrong(source: str, path: str, value: Any, wanted: str) -> InputError:
-    return InputError(f"{source}: {path}: {value!r} is not {wanted}")
+    where = path or "config"
+    return InputError(f"{source}: {where}: {value!r} is not {wanted}")

@@ -1,8 +1,9 @@
-"""Fixtures: where the real tissue lies."""
+"""Fixtures: real tissue, and a small run and its records, both untrained."""
 
 import os
 import pathlib
 
+import numpy as np
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -19,4 +20,110 @@ def real_data() -> pathlib.Path:
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def random_run(tmp_path_factory) -> pathlib.Path:
+    """A run of two stages (10 and 5 um/px, 3 classes) with random weights."""
+    from histogan_tf import run_dir
+    from histogan_tf.config import Config, NetworkConfig, StageConfig
+    from histogan_tf.config import SegmenterConfig as Alone
+    from histogan_tf.data import classes, phantom
+
+    small = NetworkConfig((4, 6))
+    stage = StageConfig(16, 4, generator=small, critic=small, segmenter=small)
+    alone = Alone(16, 4, network=small)
+    config = Config(
+        finest_mpp=5.0, stages=(stage, stage), segmenter=alone, judge=alone
+    )
+    rng = np.random.default_rng(0)
+    styles = [
+        {"name": f"train_{i}", "style": rng.normal(size=6).tolist()}
+        for i in range(4)
+    ]
+    run = run_dir.create_run(
+        tmp_path_factory.mktemp("run") / "random",
+        config,
+        classes.load(phantom.CLASSES_FILE),
+        {"hash": "0" * 64, "styles": styles},
+    )
+    for place, (phase, model) in enumerate(random_models(config).items()):
+        save_random(model, run.phase(phase) / "checkpoints", place)
+    return run.root
+
+
+def random_models(config) -> dict:
+    """Models of every phase, by the phase's folder."""
+    from histogan_tf import run_dir
+    from histogan_tf.models.segmenter_model import SegmenterModel
+    from histogan_tf.models.stage import StageModel
+
+    weights = [1.0, 1.0, 1.0]
+    models = {
+        run_dir.stage_name(k): StageModel(config, k, weights)
+        for k in range(len(config.stages))
+    }
+    for name in ("segmenter", "judge"):
+        settings = getattr(config, name)
+        models[name] = SegmenterModel(
+            config, settings, weights, lambda mask, *_: mask[..., :3]
+        )
+    return models
+
+
+def save_random(model, folder: pathlib.Path, seed: int) -> None:
+    """Gives a model weights drawn by seed, and saves it as training does."""
+    import tensorflow as tf
+
+    rng = np.random.default_rng(seed)
+    for variable in model.variables:
+        if variable.dtype.is_floating:
+            fan = max(1, int(np.prod(variable.shape[:-1])))
+            draws = rng.normal(0, fan**-0.5, variable.shape)
+            variable.assign(draws.astype(np.float32))
+    checkpoint = tf.train.Checkpoint(model=model, step=tf.Variable(0))
+    tf.train.CheckpointManager(checkpoint, str(folder), 1).save()
+
+
+@pytest.fixture(scope="session")
+def phantom_files(tmp_path_factory) -> pathlib.Path:
+    """Folder of images/ and masks/: five phantoms of 96 x 80 px, 2.5 um/px.
+
+    The last is of odd size, and part of its mask is to be ignored by tables
+    that say so.
+    """
+    from histogan_tf.data import images, phantom
+    from histogan_tf.data.phantom_settings import PhantomSettings
+
+    folder = tmp_path_factory.mktemp("phantoms")
+    for kind in ("images", "masks"):
+        (folder / kind).mkdir()
+    for seed in range(5):
+        height, width = (80, 96) if seed < 4 else (75, 91)
+        settings = PhantomSettings(height=height, width=width, mpp=2.5)
+        tile = phantom.paint(settings, seed)
+        images.write_png(folder / "images" / f"tile_{seed}.png", tile.image)
+        images.write_png(folder / "masks" / f"tile_{seed}.png", tile.mask)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def phantom_records(phantom_files, tmp_path_factory) -> pathlib.Path:
+    """Records of the phantoms, all labelled, in the split `test`."""
+    from histogan_tf.data import phantom
+    from histogan_tf.data.ingest import ingest
+    from histogan_tf.data.ingest_settings import IngestSettings
+
+    folder = tmp_path_factory.mktemp("records") / "phantoms"
+    ingest(
+        IngestSettings(
+            images=str(phantom_files / "images"),
+            masks=str(phantom_files / "masks"),
+            classes=str(phantom.CLASSES_FILE),
+            output=str(folder),
+            mpp=2.5,
+            split="test",
+        )
+    )
     return folder

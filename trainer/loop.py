@@ -10,6 +10,7 @@ step, so a killed run ends with the weights of an uninterrupted one.
 """
 
 import pathlib
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -20,6 +21,10 @@ import tensorflow as tf
 from histogan_tf.errors import InputError
 
 _NEVER = -1
+_ADVICE = (
+    "stopped, the last good checkpoint is kept; try a lower learning rate or"
+    " --precision float32"
+)
 
 
 @dataclass(frozen=True)
@@ -93,8 +98,7 @@ class Totals:
         which = self.names[int(np.argmax(steps == first))]
         raise InputError(
             f"phase {name}: loss {which} is not finite at step {first};"
-            " stopped, the last good checkpoint is kept; try a lower"
-            " learning rate or --precision float32"
+            f" {_ADVICE}"
         )
 
 
@@ -107,22 +111,20 @@ def run(
     """Trains a phase to its end; at once done when it is complete already.
 
     Raises:
-      InputError: a loss is not finite.
+      InputError: a loss or a weight is not finite, or the disk is full; the
+        newest checkpoint is whole and good.
     """
     with strategy.scope():
         model = phase.build()
         step = tf.Variable(0, dtype=tf.int64, trainable=False)
-    checkpoint = tf.train.Checkpoint(model=model, step=step)
-    manager = tf.train.CheckpointManager(
-        checkpoint, str(phase.folder / "checkpoints"), settings.keep
-    )
-    checkpoint.restore(manager.latest_checkpoint).assert_existing_objects_matched()
-    done = int(step)
+    saves = Saves(phase, model, step, settings.keep)
+    done = saves.restore()
     if done >= phase.steps:
         return
     totals = Totals(model.term_names)
     advance = make_advance(model, strategy, totals, step)
-    batches = iter(strategy.experimental_distribute_dataset(phase.batches(done)))
+    data = strategy.experimental_distribute_dataset(phase.batches(done))
+    batches = iter(data)
     watcher.begin(model, done)
     try:
         while done < phase.steps:
@@ -134,9 +136,71 @@ def run(
                 watcher.log(done, totals.take())
             if done % settings.save_every == 0 or last:
                 totals.check(phase.name)
-                manager.save(checkpoint_number=done)
+                saves.save(done)
     finally:
         watcher.end()
+
+
+class Saves:
+    """The checkpoints of one phase: the newest is always whole and good."""
+
+    def __init__(
+        self,
+        phase: Phase,
+        model: tf.keras.Model,
+        step: tf.Variable,
+        keep: int,
+    ):
+        self.name, self.model, self.step = phase.name, model, step
+        self.folder = phase.folder / "checkpoints"
+        self.checkpoint = tf.train.Checkpoint(model=model, step=step)
+        self.manager = tf.train.CheckpointManager(
+            self.checkpoint, str(self.folder), keep
+        )
+
+    def restore(self) -> int:
+        """Loads the newest checkpoint, if any; returns the steps done."""
+        self.clean()
+        newest = self.manager.latest_checkpoint
+        if newest is not None:
+            status = self.checkpoint.restore(newest)
+            status.assert_existing_objects_matched()
+        return int(self.step)
+
+    def save(self, step: int) -> None:
+        """Writes a checkpoint and removes the oldest.
+
+        Raises:
+          InputError: a weight is not finite, or the files cannot be written;
+            the checkpoint before stays the newest.
+        """
+        self.check_weights(step)
+        try:
+            self.manager.save(checkpoint_number=step)
+        except (tf.errors.OpError, OSError) as error:
+            self.clean()
+            reason = getattr(error, "message", error)
+            raise InputError(
+                f"{self.folder}: cannot write the checkpoint of step {step}:"
+                f" {reason}; the one before it is kept"
+            ) from error
+
+    def check_weights(self, step: int) -> None:
+        """Raises InputError naming a weight that is not finite."""
+        floats = [v for v in self.model.variables if v.dtype.is_floating]
+        good = tf.stack([tf.reduce_all(tf.math.is_finite(v)) for v in floats])
+        if not (good := good.numpy()).all():
+            raise InputError(
+                f"phase {self.name}: weight {floats[int(np.argmin(good))].name}"
+                f" is not finite at step {step}; {_ADVICE}"
+            )
+
+    def clean(self) -> None:
+        """Removes what a killed or failed write left behind."""
+        for path in self.folder.glob("*_temp*"):
+            shutil.rmtree(path, ignore_errors=True)
+        for path in self.folder.glob("*.tmp*"):
+            path.unlink(missing_ok=True)
 
 
 def make_advance(

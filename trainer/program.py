@@ -20,7 +20,8 @@ def run(main: Callable[[], None]) -> None:
     Exit codes: 0 success or help, 2 bad input or a full disk, 130 Ctrl-C,
     others a bug (with its traceback).
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # 3, as TensorFlow's start-up messages call themselves errors.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     app.run(lambda _: _guarded(main), flags_parser=_parse)
 
 

@@ -43,7 +43,8 @@ def prepare(precision: str, seed: int) -> None:
     """Sets precision and seeds; every kernel gives the same bits each run."""
     policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision]
     tf.keras.mixed_precision.set_global_policy(policy)
-    tf.keras.utils.set_random_seed(seed)
+    # Not 0: with it, tf.data refuses the seeds of the epochs, tensors.
+    tf.keras.utils.set_random_seed(seed + 1)
     tf.config.experimental.enable_op_determinism()
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)

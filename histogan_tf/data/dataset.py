@@ -152,10 +152,11 @@ def _join(parts: tuple[dict[str, tf.Tensor], ...]) -> dict[str, tf.Tensor]:
 def _crops(tiles, settings, count, start, stream):
     """Batches of `count` crops from one set of tiles."""
     first = start * count
+    base = _spread(settings.seed)
 
     def cut(position, tile):
         # The place in the stream is the seed: nothing else is random.
-        seed = (position * 2 + stream) + (settings.seed << 40)
+        seed = base + position * 2 + stream
         return augment.crop(
             tile, seed, settings.size, settings.augment.scale
         )
@@ -167,6 +168,11 @@ def _crops(tiles, settings, count, start, stream):
         .map(cut, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         .batch(count, drop_remainder=True)
     )
+
+
+def _spread(seed: int) -> int:
+    """A start in [0, 2**62) for each seed, far from its neighbours'."""
+    return seed * 0x9E3779B97F4A7C15 % (1 << 62)
 
 
 def _epochs(tiles: Tiles, seed: int, first: int) -> tf.data.Dataset:

@@ -20,9 +20,10 @@ class Discriminator(tf.keras.Model):
         super().__init__()
         widths = config.widths
         self.first = layers.SpectralConv(widths[0])
+        # The finest level has two convolutions only: its pixels cost most.
         self.encoders = [
             [layers.SpectralBlock(w) for _ in range(config.blocks)]
-            for w in widths
+            for w in widths[1:]
         ]
         self.down = [layers.SpectralConv(w, 1) for w in widths[1:]]
         self.up = [layers.SpectralConv(w, 1) for w in widths[:-1]]
@@ -33,14 +34,15 @@ class Discriminator(tf.keras.Model):
         """See the module."""
         h = self.first(image, training=training)
         skips = []
-        for level, blocks in enumerate(self.encoders):
+        for down, blocks in zip(self.down, self.encoders, strict=True):
+            skips.append(h)
+            h = layers.pixel_norm(layers.halve(h))
+            h = down(h, training=training)
             for block in blocks:
                 h = block(h, training=training)
-            skips.append(h)
-            if level < len(self.down):
-                h = self.down[level](layers.halve(h), training=training)
         for level in reversed(range(len(self.decoders))):
-            h = self.up[level](layers.double(h), training=training)
-            h = layers.leaky(h + skips[level])
+            h = layers.pixel_norm(layers.double(h))
+            h = self.up[level](h, training=training)
+            h = layers.leaky(layers.pixel_norm(h + skips[level]))
             h = self.decoders[level](h, training=training)
-        return self.last(layers.leaky(h))
+        return self.last(layers.leaky(layers.pixel_norm(h)))

@@ -86,6 +86,19 @@ class Conv(layers.Layer):
         return self.conv(x)
 
 
+class _SpectralNormalization(tfa.layers.SpectralNormalization):
+    """Addons' wrapper, right on several replicas too.
+
+    It assigns to its kernel, which a replica may not do by itself.
+    """
+
+    def normalize_weights(self) -> None:
+        """Normalises once, for all replicas."""
+        normalise = super().normalize_weights
+        context = tf.distribute.get_replica_context()
+        context.merge_call(lambda strategy: normalise())
+
+
 class SpectralConv(layers.Layer):
     """Convolution whose kernel Addons keeps at spectral norm 1.
 
@@ -95,7 +108,7 @@ class SpectralConv(layers.Layer):
 
     def __init__(self, width: int, size: int = 3):
         super().__init__()
-        self.conv = tfa.layers.SpectralNormalization(
+        self.conv = _SpectralNormalization(
             layers.Conv2D(width, size, padding="same"), dtype="float32"
         )
 
@@ -155,7 +168,11 @@ class NormedBlock(layers.Layer):
 
 
 class SpectralBlock(layers.Layer):
-    """Residual block of the critic: leaky ReLU, spectral convolution."""
+    """Residual block of the critic: pixel norm, leaky ReLU, convolution.
+
+    Without the norm, spectral convolutions shrink what comes up from the
+    coarse levels to nothing, and the critic sees no context.
+    """
 
     def __init__(self, width: int):
         super().__init__()
@@ -165,5 +182,5 @@ class SpectralBlock(layers.Layer):
         """[B, H, W, C] -> like x."""
         h = x
         for conv in self.convs:
-            h = conv(leaky(h), training=training)
+            h = conv(leaky(pixel_norm(h)), training=training)
         return x + h

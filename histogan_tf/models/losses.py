@@ -86,10 +86,11 @@ def reconstruction(
 ) -> tf.Tensor:
     """L1 of 2x2 averages plus `full_size` times L1 of the pixels: [B].
 
-    The averages hold the layout; the finest detail is the critic's.
+    The averages hold the layout; the finest detail is the critic's. They
+    overlap, as averages on a grid of 2 would print that grid.
     """
     difference = painted - image
-    coarse = tf.nn.avg_pool2d(difference, 2, 2, "VALID")
+    coarse = tf.nn.avg_pool2d(difference, 2, 1, "VALID")
     small = tf.reduce_mean(tf.abs(coarse), axis=[1, 2, 3])
     return small + full_size * tf.reduce_mean(
         tf.abs(difference), axis=[1, 2, 3]

@@ -27,9 +27,10 @@ class Segmenter(tf.keras.Model):
         self.stride = config.stride
         widths = config.widths
         self.first = layers.Conv(widths[0])
+        # The finest level has two convolutions only: its pixels cost most.
         self.encoders = [
             [layers.NormedBlock(w) for _ in range(config.blocks)]
-            for w in widths
+            for w in widths[1:]
         ]
         self.down = [layers.Conv(w, 1) for w in widths[1:]]
         self.up = [layers.Conv(w, 1) for w in widths[:-1]]
@@ -41,12 +42,11 @@ class Segmenter(tf.keras.Model):
         coarse = tf.cast(coarse, image.dtype)
         h = self.first(tf.concat([image, coarse], axis=-1))
         skips = []
-        for level, blocks in enumerate(self.encoders):
+        for down, blocks in zip(self.down, self.encoders, strict=True):
+            skips.append(h)
+            h = down(layers.halve(h))
             for block in blocks:
                 h = block(h)
-            skips.append(h)
-            if level < len(self.down):
-                h = self.down[level](layers.halve(h))
         for level in reversed(range(len(self.decoders))):
             h = self.up[level](layers.double(h)) + skips[level]
             h = h + self.decoders[level](layers.leaky(layers.pixel_norm(h)))

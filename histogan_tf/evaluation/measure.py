@@ -1,0 +1,277 @@
+"""Everything that is measured on a split: `metrics.json`.
+
+In: a trained run and the labelled images of a split, at the run's finest
+um/px. Out: the values of metrics.json, every one with its protocol.
+
+- segmentation: Dice and IoU of the final segmenter, of the judge (trained on
+  real labelled images only) and of each stage of the pyramid's cascade.
+- objects: the GlaS challenge's scores of the final segmenter.
+- sliced_wasserstein: `fidelity.py`, two rows a stage (Karras et al.'s
+  normalisation and the stricter one).
+- mask_consistency: the judge reads the finest synthetic images; its Dice
+  against the masks they were made from, beside its Dice on real images.
+- fid, kid: of a feature network given by path, all images of the split.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from histogan_tf.data.classes import ClassTable
+from histogan_tf.evaluation import fidelity, segmentation, tiles
+from histogan_tf.evaluation.tiles import EvaluationTile
+from histogan_tf.evaluation.trained import Trained, class_ids
+from histogan_tf.metrics import features
+from histogan_tf.metrics.segmentation import SegmentationScores
+from histogan_tf.metrics.wasserstein import SwdSettings
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class MeasureSettings:
+    """What `measure` is asked.
+
+    `object_classes` are names (None: all but class 0 and the boundary);
+    `swd_splits` counts halvings; `feature_network` is a path or None and
+    `feature_size` the side in px of what it sees.
+    """
+
+    split: str = "test"
+    seed: int = 0
+    object_classes: tuple[str, ...] | None = None
+    swd: SwdSettings = dataclasses.field(default_factory=SwdSettings)
+    swd_splits: int = 4
+    feature_network: str | None = None
+    feature_size: int = 299
+
+
+def measure(
+    trained: Trained,
+    images: Sequence[EvaluationTile],
+    settings: MeasureSettings,
+    progress: Progress = lambda *_: None,
+) -> dict[str, Any]:
+    """The sections of metrics.json but for `protocol`.
+
+    Args:
+      trained: of `open_trained`.
+      images: labelled images of the split, of `tiles.load`.
+      settings: what to measure.
+      progress: called with the work done, the work in all, and a text.
+
+    Raises:
+      InputError: an object class that does not exist, a bad feature network,
+        or a split of images too small for the patches.
+    """
+    chosen = segmentation.object_classes(trained.table, settings.object_classes)
+    network = settings.feature_network
+    if network:
+        # Before the long work, so that a wrong path is told at once.
+        features.load_network(network)
+    groups = fidelity.style_groups(len(images), settings.seed)
+    steps = _Steps(progress, 2 * len(images) + trained.stages)
+    out = _read_real(trained, images, chosen, steps)
+    painted = _paint(trained, images, groups, settings.seed, steps)
+    out["mask_consistency"] = _consistency(
+        trained, images, painted, out["segmentation"]["judge"]
+    )
+    if len(groups) > 1:
+        out["sliced_wasserstein"] = [
+            row
+            for stage in range(trained.stages)
+            for row in _stage_rows(
+                trained, images, painted, stage, groups, settings, steps
+            )
+        ]
+    if network and len(images) > 1:
+        out |= _feature_scores(images, painted, settings)
+    return out
+
+
+@dataclass
+class _Steps:
+    """Counts the work that is done."""
+
+    progress: Progress
+    total: int
+    done: int = 0
+
+    def step(self, text: str) -> None:
+        self.done += 1
+        self.progress(self.done, self.total, text)
+
+
+def _read_real(
+    trained: Trained,
+    images: Sequence[EvaluationTile],
+    chosen: tuple[int, ...],
+    steps: _Steps,
+) -> dict[str, Any]:
+    """The sections `segmentation` and `objects`."""
+    own, judged, stages = [], [], []
+    for tile in images:
+        own.append(class_ids(trained.segmenter(tile.image)))
+        judged.append(class_ids(trained.judge(tile.image)))
+        stages.append(
+            [class_ids(p) for p in trained.canvas.segment(tile.image)]
+        )
+        steps.step(f"segment {tile.name}")
+    truths = [tile.mask for tile in images]
+    count, finest = trained.table.count, trained.mpp(trained.stages - 1)
+
+    def entry(truths, predicted, mpp, protocol):
+        scores = segmentation.class_scores(truths, predicted, count)
+        return scores_entry(scores, trained.table, mpp, protocol)
+
+    table = {
+        "segmenter": entry(
+            truths, own, finest, "the final segmenter, real images"
+        ),
+        "judge": entry(
+            truths,
+            judged,
+            finest,
+            "trained on real labelled images only; real images",
+        ),
+    }
+    for stage in range(trained.stages):
+        factor = trained.factor(stage)
+        table[f"stage {stage}"] = entry(
+            [tiles.shrink_mask(mask, factor, count) for mask in truths],
+            [masks[stage] for masks in stages],
+            trained.mpp(stage),
+            "the pyramid's cascade up to this stage; image and mask averaged"
+            f" {factor} x {factor} from the finest scale",
+        )
+    out: dict[str, Any] = {"segmentation": table}
+    if chosen:
+        out["objects"] = {
+            "segmenter": _objects(trained, truths, own, chosen, finest)
+        }
+    return out
+
+
+def scores_entry(
+    scores: SegmentationScores, table: ClassTable, mpp: float, protocol: str
+) -> dict[str, Any]:
+    """Per-class scores as they stand in metrics.json."""
+    return scores.to_json() | {
+        "classes": list(table.names),
+        "mpp": mpp,
+        "protocol": protocol,
+    }
+
+
+def _objects(
+    trained: Trained,
+    truths: Sequence[np.ndarray],
+    predicted: Sequence[np.ndarray],
+    chosen: tuple[int, ...],
+    mpp: float,
+) -> dict[str, Any]:
+    edge = trained.table.boundary
+    scores = segmentation.object_scores(
+        truths, predicted, chosen, edge.id if edge else None, mpp
+    )
+    names = ", ".join(trained.table.names[i] for i in chosen)
+    kept = f", grown over class {edge.name!r}" if edge else ""
+    return dataclasses.asdict(scores) | {
+        "protocol": "GlaS challenge (Sirinukunwattana et al. 2017), pooled;"
+        f" objects, true and predicted: 8-connected parts of {names}{kept};"
+        f" at {mpp:g} um/px, no smallest size"
+    }
+
+
+def _paint(
+    trained: Trained,
+    images: Sequence[EvaluationTile],
+    groups: fidelity.Groups,
+    seed: int,
+    steps: _Steps,
+) -> list[list[np.ndarray]]:
+    """For each tile its synthetic images, uint8, coarsest first."""
+    out, donors = [], fidelity.style_donors(groups)
+    for place, tile in enumerate(images):
+        style = images[donors[place]].style
+        out.append(trained.canvas.synthesise(tile.mask, style, seed + place))
+        steps.step(f"paint {tile.name}")
+    return out
+
+
+def _consistency(
+    trained: Trained,
+    images: Sequence[EvaluationTile],
+    painted: Sequence[Sequence[np.ndarray]],
+    on_real: dict[str, Any],
+) -> dict[str, Any]:
+    scores = segmentation.class_scores(
+        [tile.mask for tile in images],
+        [class_ids(trained.judge(made[-1])) for made in painted],
+        trained.table.count,
+    )
+    entry = scores_entry(
+        scores,
+        trained.table,
+        trained.mpp(trained.stages - 1),
+        "the judge (trained on real labelled images only) reads the finest"
+        " synthetic images; against the masks they were made from",
+    )
+    keys = ("dice", "mean_dice", "image_dice", "mean_image_dice")
+    return entry | {"real": {key: on_real[key] for key in keys}}
+
+
+def _stage_rows(
+    trained: Trained,
+    images: Sequence[EvaluationTile],
+    painted: Sequence[Sequence[np.ndarray]],
+    stage: int,
+    groups: fidelity.Groups,
+    settings: MeasureSettings,
+    steps: _Steps,
+) -> list[dict[str, Any]]:
+    factor, rows = trained.factor(stage), []
+    pair = fidelity.Pair(
+        [tiles.shrink_image(tile.image, factor) for tile in images],
+        [made[stage] for made in painted],
+    )
+    for strict in (False, True):
+        swd = dataclasses.replace(
+            settings.swd, real_statistics=strict, seed=settings.seed
+        )
+        row = fidelity.distances(pair, groups, swd, settings.swd_splits)
+        label = f"stage {stage}" + (", real statistics" if strict else "")
+        place = {"stage": stage, "mpp": trained.mpp(stage), "label": label}
+        rows.append(place | row)
+    steps.step(f"distances of stage {stage}")
+    return rows
+
+
+def _feature_scores(
+    images: Sequence[EvaluationTile],
+    painted: Sequence[Sequence[np.ndarray]],
+    settings: MeasureSettings,
+) -> dict[str, Any]:
+    found = features.compare(
+        settings.feature_network or "",
+        [tile.image for tile in images],
+        [made[-1] for made in painted],
+        settings.feature_size,
+        settings.seed,
+    )
+    protocol = (
+        f"all real against all synthetic images, finest stage; {found.resize}"
+    )
+    return {
+        "fid": {
+            "value": found.fid,
+            "images": list(found.images),
+            "network": found.network,
+            "size": found.size,
+            "protocol": protocol,
+        },
+        "kid": dataclasses.asdict(found.kid) | {"protocol": protocol},
+    }

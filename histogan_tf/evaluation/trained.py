@@ -1,0 +1,62 @@
+"""The networks of a trained run, ready for images of any size.
+
+In: a run directory whose phases are complete. Out: its pyramid's canvas, the
+final segmenter and the judge, and the scale of each stage.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from histogan_tf import run_dir
+from histogan_tf.canvas import Canvas, segment_with
+from histogan_tf.data.classes import ClassTable
+from histogan_tf.run_dir import RunDir
+
+Read = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run's networks, ready for images of any size.
+
+    `segmenter` and `judge` map uint8 [H, W, 3] to float32 [H, W, N].
+    """
+
+    canvas: Canvas
+    segmenter: Read
+    judge: Read
+    table: ClassTable
+
+    @property
+    def stages(self) -> int:
+        """Number of stages."""
+        return len(self.canvas.pyramid.stages)
+
+    def mpp(self, stage: int) -> float:
+        """um/px of a stage."""
+        return self.canvas.pyramid.config.stage_mpp(stage)
+
+    def factor(self, stage: int) -> int:
+        """Pixels of the finest stage along a pixel of this one."""
+        return 2 ** (self.stages - 1 - stage)
+
+
+def open_trained(run: RunDir) -> Trained:
+    """Loads every network of a run.
+
+    Raises:
+      InputError: a phase has no checkpoint.
+    """
+    table = run.classes()
+    segmenter, judge = (
+        segment_with(run_dir.load_segmenter(run, phase), table.count)
+        for phase in ("segmenter", "judge")
+    )
+    return Trained(Canvas(run_dir.load_pyramid(run)), segmenter, judge, table)
+
+
+def class_ids(probabilities: np.ndarray) -> np.ndarray:
+    """Probabilities [H, W, N] -> uint8 [H, W]."""
+    return probabilities.argmax(axis=-1).astype(np.uint8)

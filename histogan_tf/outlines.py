@@ -1,0 +1,124 @@
+"""From a class mask to the polygons of its objects: GeoJSON for QuPath.
+
+In: class mask uint8 [H, W] and the class table. Out: a FeatureCollection with
+one Feature an object, in px of the mask, (0, 0) at its top left corner.
+
+An object is an 8-connected part of one class, grown over the boundary class
+where there is one (`metrics/labels.py`); boundary between two classes goes to
+the lower id. cv2 traces the centres of an object's outermost pixels; half a
+pixel is added all round, so a rectangle of pixels keeps its area. Polygons
+have holes and are valid (shapely); an object that a polygon cannot hold is a
+MultiPolygon.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import shapely
+from shapely import affinity, geometry
+
+from histogan_tf.data.class_info import ClassInfo
+from histogan_tf.data.classes import ClassTable
+from histogan_tf.metrics.labels import label_objects
+
+
+def feature_collection(
+    mask: np.ndarray, table: ClassTable, chosen: Sequence[int]
+) -> dict[str, Any]:
+    """The objects of the chosen classes.
+
+    Args:
+      mask: uint8 [H, W], class ids.
+      table: names and colours.
+      chosen: class ids that make objects; not the boundary class.
+    """
+    edge = table.boundary.id if table.boundary else None
+    claimed = np.zeros(mask.shape, bool)
+    features = []
+    for identity in chosen:
+        labels = label_objects(mask, (identity,), edge)
+        labels[claimed] = 0
+        claimed |= labels > 0
+        features += [
+            _feature(outline(inside, top, left), table.classes[identity])
+            for inside, top, left in _objects(labels)
+        ]
+    return {"type": "FeatureCollection", "features": features}
+
+
+def outline(
+    inside: np.ndarray, top: int = 0, left: int = 0
+) -> geometry.base.BaseGeometry:
+    """The valid (Multi)Polygon around pixels.
+
+    Args:
+      inside: bool [h, w], some of it true.
+      top, left: place of the array's first pixel.
+    """
+    rings, tree = cv2.findContours(
+        inside.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE
+    )
+    parts, holes = [], []
+    for ring, (_, _, _, parent) in zip(rings, tree[0], strict=True):
+        if parent < 0:
+            parts.append(_grown(_shape(ring[:, 0]), 0.5))
+        else:
+            # A hole is traced on the pixels around it, too.
+            holes.append(_grown(_shape(ring[:, 0]), -0.5))
+    whole = shapely.union_all(parts) - shapely.union_all(holes)
+    # From pixel centres to corners.
+    moved = affinity.translate(whole, left + 0.5, top + 0.5)
+    return shapely.orient_polygons(shapely.make_valid(moved))
+
+
+def _shape(points: np.ndarray) -> geometry.base.BaseGeometry:
+    """A ring [n, 2] as a point, a line or a polygon."""
+    if len(points) == 1:
+        return geometry.Point(points[0])
+    if len(points) == 2:
+        return geometry.LineString(points)
+    # Where an object is one pixel wide the ring runs over itself.
+    return shapely.make_valid(geometry.Polygon(points))
+
+
+def _grown(
+    shape: geometry.base.BaseGeometry, width: float
+) -> geometry.base.BaseGeometry:
+    return shape.buffer(width, cap_style="square", join_style="mitre")
+
+
+def _objects(
+    labels: np.ndarray,
+) -> Iterator[tuple[np.ndarray, int, int]]:
+    """Each object as bool [h, w] in its box, and the box's top and left."""
+    rows, columns = np.nonzero(labels)
+    if not rows.size:
+        return
+    ids = labels[rows, columns]
+    order = np.argsort(ids, kind="stable")
+    starts = np.flatnonzero(np.diff(ids[order], prepend=0))
+    edges = [
+        pick.reduceat(places[order], starts)
+        for places in (rows, columns)
+        for pick in (np.minimum, np.maximum)
+    ]
+    for identity, top, bottom, left, right in zip(
+        ids[order][starts], *edges, strict=True
+    ):
+        box = labels[top : bottom + 1, left : right + 1]
+        yield box == identity, int(top), int(left)
+
+
+def _feature(
+    shape: geometry.base.BaseGeometry, info: ClassInfo
+) -> dict[str, Any]:
+    return {
+        "type": "Feature",
+        "geometry": geometry.mapping(shape),
+        "properties": {
+            "objectType": "annotation",
+            "classification": {"name": info.name, "color": list(info.color)},
+        },
+    }

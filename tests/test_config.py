@@ -1,0 +1,115 @@
+"""Settings: every field keeps to its range, and says what is allowed."""
+
+import dataclasses
+import math
+
+import pytest
+
+from histogan_tf import config
+from histogan_tf.config import (
+    AugmentConfig,
+    Config,
+    LossConfig,
+    NetworkConfig,
+    OptimizerConfig,
+    SegmenterConfig,
+    StageConfig,
+)
+from histogan_tf.errors import InputError
+
+KINDS = (
+    NetworkConfig,
+    StageConfig,
+    AugmentConfig,
+    SegmenterConfig,
+    LossConfig,
+    OptimizerConfig,
+    Config,
+)
+RANGED = [
+    (kind, item)
+    for kind in KINDS
+    for item in dataclasses.fields(kind)
+    if "low" in item.metadata
+]
+
+
+def test_every_number_has_a_range():
+    for kind in KINDS:
+        for item in dataclasses.fields(kind):
+            if item.type in (int, float, tuple[int, ...]):
+                assert "low" in item.metadata, f"{kind.__name__}.{item.name}"
+
+
+@pytest.mark.parametrize(
+    "kind, item", RANGED, ids=lambda x: getattr(x, "name", None)
+)
+def test_values_outside_the_range_are_refused(kind, item):
+    low, high = item.metadata["low"], item.metadata["high"]
+    assert low < high
+    for bad in (low - 1, high + 1, math.nan):
+        value = (bad,) if isinstance(item.default, tuple) else bad
+        with pytest.raises(InputError) as error:
+            kind(**{item.name: value})
+        message = str(error.value)
+        assert message.startswith(f"{kind.__name__}.{item.name}: ")
+        assert message.endswith(f"use {low} to {high}")
+        assert "\n" not in message
+
+
+@pytest.mark.parametrize("kind", [LossConfig, OptimizerConfig, AugmentConfig])
+def test_both_ends_of_a_range_are_allowed(kind):
+    for item in dataclasses.fields(kind):
+        if "low" in item.metadata:
+            kind(**{item.name: item.metadata["low"]})
+            kind(**{item.name: item.metadata["high"]})
+
+
+def test_one_bad_width_is_enough():
+    with pytest.raises(InputError, match=r"NetworkConfig\.widths"):
+        NetworkConfig((8, 0, 8))
+    with pytest.raises(InputError, match=r"NetworkConfig\.widths"):
+        NetworkConfig(())
+
+
+@pytest.mark.parametrize("levels, stride", [(1, 1), (2, 2), (3, 4), (5, 16)])
+def test_stride_doubles_per_level(levels, stride):
+    assert NetworkConfig((8,) * levels).stride == stride
+
+
+@pytest.mark.parametrize("part", ["generator", "critic", "segmenter"])
+def test_crop_divides_by_every_network_of_a_stage(part):
+    flat, deep = NetworkConfig((8,)), NetworkConfig((8, 8, 8, 8))
+    parts = {p: flat for p in ("generator", "critic", "segmenter")}
+    StageConfig(16, **(parts | {part: deep}))
+    with pytest.raises(InputError, match=f"20.*multiple of 8 for {part}"):
+        StageConfig(20, **(parts | {part: deep}))
+    # Odd crops cannot be averaged 2x2, whatever the networks.
+    with pytest.raises(InputError, match="multiple of 2 "):
+        StageConfig(17, **parts)
+
+
+def test_crop_divides_by_the_segmenters_levels():
+    with pytest.raises(InputError, match="44 is not allowed.*multiple of 8"):
+        SegmenterConfig(44, network=NetworkConfig((8, 8, 8, 8)))
+
+
+def test_precision_and_stages():
+    for precision in config.PRECISIONS:
+        assert Config(precision=precision).precision == precision
+    with pytest.raises(InputError, match="'half'.*float32 or bfloat16"):
+        Config(precision="half")
+    with pytest.raises(InputError, match=r"Config\.stages: empty"):
+        Config(stages=())
+
+
+def test_stages_double_in_mpp_from_the_finest():
+    pyramid = Config(finest_mpp=0.62, stages=(StageConfig(),) * 4)
+    # 0.62 * 8, * 4, * 2, * 1
+    found = [pyramid.stage_mpp(k) for k in range(4)]
+    assert found == pytest.approx([4.96, 2.48, 1.24, 0.62])
+
+
+def test_settings_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Config().seed = 3

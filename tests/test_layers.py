@@ -1,0 +1,243 @@
+"""Layers: norms and averages by hand, no statistics, spectral norm."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from histogan_tf.models import layers
+
+RNG = np.random.default_rng(0)
+SIZE, CHANNELS = 24, 4
+
+
+def features(*shape):
+    return tf.constant(RNG.normal(size=shape), tf.float32)
+
+
+@pytest.fixture
+def bfloat16():
+    before = tf.keras.mixed_precision.global_policy()
+    tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    yield
+    tf.keras.mixed_precision.set_global_policy(before)
+
+
+# By hand
+
+
+def test_pixel_norm_by_hand():
+    # Mean square of (3, 4) is 12.5; of (0.6, 0.8) it is 0.5: same direction.
+    x = tf.constant([[[[3.0, 4.0], [0.6, 0.8], [0.0, 0.0]]]])
+    unit = np.array([3.0, 4.0]) / 12.5**0.5
+    found = layers.pixel_norm(x).numpy()[0, 0]
+    np.testing.assert_allclose(found[:2], [unit, unit], rtol=1e-5)
+    assert found[2].tolist() == [0, 0]
+
+
+def test_pixel_norm_squares_in_float32():
+    # 256 + 1 is 256 in bfloat16: summed there, ones would be lost.
+    x = tf.constant([16.0] + [1.0] * 255, tf.bfloat16)[None, None, None]
+    found = layers.pixel_norm(x)
+    assert found.dtype == tf.bfloat16
+    # Mean square (256 + 255) / 256.
+    wanted = 16 / (511 / 256) ** 0.5
+    assert float(found[0, 0, 0, 0]) == pytest.approx(wanted, rel=0.005)
+
+
+def test_pixel_norm_has_a_finite_gradient_at_zero():
+    x = tf.zeros([1, 1, 1, 4])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = tf.reduce_sum(layers.pixel_norm(x))
+    assert np.isfinite(tape.gradient(y, x)).all()
+
+
+def test_halve_by_hand():
+    x = tf.reshape(tf.range(8.0), [1, 2, 4, 1])
+    # (0 + 1 + 4 + 5) / 4 and (2 + 3 + 6 + 7) / 4
+    assert layers.halve(x).numpy().ravel().tolist() == [2.5, 4.5]
+
+
+def test_double_by_hand():
+    x = tf.constant([0.0, 4.0])[None, None, :, None]
+    # Half-pixel centres: samples at -1/4, 1/4, 3/4 and 5/4 of a pixel.
+    found = layers.double(x).numpy()[0, :, :, 0]
+    assert found.tolist() == [[0, 1, 3, 4]] * 2
+
+
+def test_double_keeps_the_dtype_and_halving_undoes_constants():
+    x = tf.fill([2, 3, 5, 2], 0.5)
+    assert layers.double(tf.cast(x, tf.bfloat16)).dtype == tf.bfloat16
+    np.testing.assert_array_equal(layers.halve(layers.double(x)), x)
+
+
+def test_levels_are_repeated_averages():
+    x = features(1, 8, 12, 3)
+    found = layers.levels_of(x, 3)
+    assert [tuple(f.shape) for f in found] == [
+        (1, 8, 12, 3),
+        (1, 4, 6, 3),
+        (1, 2, 3, 3),
+    ]
+    blocks = x.numpy().reshape(1, 2, 4, 3, 4, 3).mean((2, 4))
+    np.testing.assert_allclose(found[2], blocks, atol=1e-6)
+
+
+def test_neighbourhood_averages_by_hand():
+    mask = np.zeros((1, 31, 31, 1), np.float32)
+    mask[0, 15, 15] = 1
+    found = layers.neighbourhood(tf.constant(mask)).numpy()[0]
+    assert found.shape == (31, 31, 3)
+    np.testing.assert_array_equal(found[..., 0], mask[0, ..., 0])
+    for channel, reach in ((1, 2), (2, 6)):
+        inside = np.zeros((31, 31), np.float32)
+        inside[15 - reach : 16 + reach, 15 - reach : 16 + reach] = 1
+        wanted = inside / (2 * reach + 1) ** 2
+        np.testing.assert_allclose(found[..., channel], wanted, atol=1e-7)
+
+
+def test_neighbourhood_of_a_full_mask_is_full_up_to_the_edge():
+    found = layers.neighbourhood(tf.ones([1, 16, 16, 2]))
+    np.testing.assert_allclose(found, np.ones((1, 16, 16, 6)), rtol=1e-6)
+
+
+# No statistics over batch or space
+
+MASKED = {
+    "Modulation": layers.Modulation,
+    "ModulatedBlock": layers.ModulatedBlock,
+}
+PLAIN = {
+    "Conv": layers.Conv,
+    "SpectralConv": layers.SpectralConv,
+    "NormedBlock": layers.NormedBlock,
+    "SpectralBlock": layers.SpectralBlock,
+}
+
+
+def applied(name):
+    """A function of x alone, and its layer, with every weight in play."""
+    if name == "pixel_norm":
+        return layers.pixel_norm
+    if name == "neighbourhood":
+        return layers.neighbourhood
+    if name in PLAIN:
+        layer = PLAIN[name](CHANNELS)
+        call = layer
+    else:
+        layer = MASKED[name](CHANNELS)
+        mask, style = features(3, SIZE, SIZE, 2), features(3, 6)
+
+        def call(x):
+            return layer(x, mask, style)
+
+    call(features(3, SIZE, SIZE, CHANNELS))
+    for variable in layer.trainable_variables:
+        variable.assign(features(*variable.shape) * 0.5)
+    return call
+
+
+@pytest.mark.parametrize(
+    "name", ["pixel_norm", "neighbourhood", *PLAIN, *MASKED]
+)
+def test_neither_other_images_nor_far_pixels_matter(name):
+    call = applied(name)
+    x = features(3, SIZE, SIZE, CHANNELS).numpy()
+    before = call(tf.constant(x)).numpy()
+    x[1] = 7 * x[1] + 3
+    x[0, 2, 2] += 100
+    after = call(tf.constant(x)).numpy()
+    np.testing.assert_allclose(after[2], before[2], atol=1e-5)
+    assert np.abs(after[1] - before[1]).max() > 0.01
+    # A layer sees at most 6 pixels to each side.
+    far = np.ones((SIZE, SIZE), bool)
+    far[:9, :9] = False
+    np.testing.assert_allclose(after[0][far], before[0][far], atol=1e-5)
+    assert np.abs(after[0, 2, 2] - before[0, 2, 2]).max() > 0.01
+
+
+def test_modulation_by_hand():
+    layer = layers.Modulation(1)
+    x = tf.constant([[[[5.0]]]])
+    mask, style = tf.constant([[[[1.0, 0.0]]]]), tf.constant([[2.0]])
+    layer(x, mask, style)
+    # Columns: scale, shift. Class 0: 0.5, 10; class 1: 7, 7.
+    layer.from_mask.set_weights(
+        [np.array([[[[0.5, 10.0], [7.0, 7.0]]]]), np.zeros(2)]
+    )
+    layer.from_style.set_weights([np.array([[0.25, 1.0]]), np.zeros(2)])
+    # Norm of 5 alone is 1: 1 * (1 + 0.5 + 2 * 0.25) + 10 + 2 * 1 = 14.
+    assert float(layer(x, mask, style)) == pytest.approx(14, rel=1e-5)
+
+
+def test_a_soft_mask_mixes_what_its_classes_do():
+    layer = layers.Modulation(CHANNELS)
+    x, style = features(1, 4, 4, CHANNELS), features(1, 6)
+    one, two = tf.one_hot([[[0] * 4] * 4], 2), tf.one_hot([[[1] * 4] * 4], 2)
+    mixed = layer(x, 0.25 * one + 0.75 * two, style)
+    wanted = 0.25 * layer(x, one, style) + 0.75 * layer(x, two, style)
+    np.testing.assert_allclose(mixed, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("gain", [2.0, 0.2])
+def test_initial_gain_keeps_the_variance(gain):
+    layer = layers.Conv(64, gain=gain)
+    y = layer(features(2, 16, 16, 32)).numpy()[:, 1:-1, 1:-1]
+    assert y.var() == pytest.approx(gain, rel=0.2)
+
+
+def test_gain_zero_starts_at_zero():
+    y = layers.Conv(3, gain=0.0)(features(1, 4, 4, 8))
+    assert not np.any(y)
+
+
+# Spectral norm
+
+
+def train_spectral(size, calls=30):
+    layer = layers.SpectralConv(6, size)
+    x = features(2, 8, 8, 5)
+    layer(x)
+    layer.trainable_variables[0].assign_add(
+        3 * features(*layer.trainable_variables[0].shape)
+    )
+    for _ in range(calls):
+        y = layer(x, training=True)
+    return layer, x, y
+
+
+def kernel_of(layer):
+    return next(v for v in layer.trainable_variables if len(v.shape) == 4)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_training_brings_the_kernel_to_spectral_norm_one(size):
+    layer, x, y = train_spectral(size)
+    matrix = kernel_of(layer).numpy().reshape(-1, 6)
+    norm = np.linalg.svd(matrix, compute_uv=False)[0]
+    assert norm == pytest.approx(1, abs=0.02)
+    # What was computed is the convolution with that kernel.
+    kernel, bias = layer.trainable_variables
+    wanted = tf.nn.conv2d(x, kernel, 1, "SAME") + bias
+    np.testing.assert_allclose(y, wanted, atol=1e-4)
+
+
+def test_inference_leaves_the_kernel_alone():
+    layer, x, _ = train_spectral(3, 1)
+    before = [v.numpy() for v in layer.variables]
+    layer(x)
+    layer(x, training=False)
+    for old, new in zip(before, layer.variables, strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_kernels_keep_float32_under_bfloat16(bfloat16):
+    layer, _, y = train_spectral(3)
+    assert y.dtype == tf.bfloat16
+    kernel = kernel_of(layer)
+    assert kernel.dtype == tf.float32
+    exact = kernel.numpy()
+    rounded = tf.cast(tf.cast(exact, tf.bfloat16), tf.float32).numpy()
+    assert (exact != rounded).mean() > 0.9
+    norm = np.linalg.svd(exact.reshape(-1, 6), compute_uv=False)[0]
+    assert norm == pytest.approx(1, abs=0.02)

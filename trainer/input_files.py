@@ -1,0 +1,71 @@
+"""Which files a program is to read, checked before any long work begins.
+
+In: a folder, pattern or file, and a function that reads one file. Out: the
+paths that can be read; or one error that names all that cannot.
+"""
+
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+from histogan_tf.data.images import UnreadableError
+from histogan_tf.errors import InputError
+from histogan_tf.files import list_files
+
+Progress = Callable[[int, int, str], None]
+
+
+def find(source: str, extensions: tuple[str, ...]) -> list[pathlib.Path]:
+    """Files of different stems, sorted.
+
+    Raises:
+      InputError: none is there, or two have one stem and would write the
+        same output.
+    """
+    seen: dict[str, pathlib.Path] = {}
+    for path in list_files(source, extensions):
+        if path.stem in seen:
+            raise InputError(
+                f"{path}: a second file named {path.stem!r} beside"
+                f" {seen[path.stem]}; outputs are named by it"
+            )
+        seen[path.stem] = path
+    return list(seen.values())
+
+
+def readable(
+    paths: list[pathlib.Path],
+    read: Callable[[pathlib.Path], Any],
+    skip_bad: bool | None,
+    progress: Progress,
+) -> tuple[list[pathlib.Path], list[UnreadableError]]:
+    """Reads every file once and drops what it gave.
+
+    Args:
+      paths: files.
+      read: raises UnreadableError for a file that is cut short or no image,
+        and any InputError for other faults, which is never skipped.
+      skip_bad: leave unreadable files out; None: there is no such choice.
+      progress: called after each file.
+
+    Returns:
+      The good files and why the others are not.
+
+    Raises:
+      InputError: files are unreadable and not to be skipped, or all are.
+    """
+    good, bad = [], []
+    for place, path in enumerate(paths):
+        try:
+            read(path)
+            good.append(path)
+        except UnreadableError as error:
+            bad.append(error)
+        progress(place + 1, len(paths), f"check {path.name}")
+    if bad and not skip_bad:
+        hint = "" if skip_bad is None else " (--skip_bad goes on)"
+        listed = "; ".join(map(str, bad))
+        raise InputError(f"cannot read {len(bad)} files{hint}: {listed}")
+    if not good:
+        raise InputError(f"all {len(bad)} files are unreadable: {bad[0]}, ...")
+    return good, bad

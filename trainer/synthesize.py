@@ -1,0 +1,202 @@
+r"""Masks in, tissue out: PNG images in any seed and style.
+
+    python -m trainer.synthesize --run_dir R --masks P --output D \
+        --seed 0 --samples 3 [--style_from IMG --style_mpp X]
+
+Writes `<mask>_<seed>.png` at the run's finest um/px, and `synthesis.json`:
+what seed, style and mask each file was made from; with --stages the coarser
+images go to `stages/<k>/`. Without --style_from a
+style is drawn from those of the training images by the seed and the mask's
+name, so it does not depend on which other masks are given.
+"""
+
+import json
+import pathlib
+import shlex
+import sys
+import zlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from absl import flags
+
+from histogan_tf.errors import InputError
+from trainer import input_files, program
+from trainer.progress_bar import progress_bar
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from histogan_tf.data.classes import ClassTable
+    from histogan_tf.run_dir import RunDir
+
+flags.DEFINE_string("run_dir", None, "trained run")
+flags.DEFINE_string(
+    "masks", None, "a folder, a glob pattern in quotes or a file"
+)
+flags.DEFINE_string("output", None, "folder to make")
+flags.DEFINE_float(
+    "mpp", None, "um/px of the masks; else the run's finest", 0.01, 100
+)
+flags.DEFINE_bool(
+    "class_ids",
+    False,
+    "masks hold the run's class ids, as trainer.segment writes them; else"
+    " the run's classes.json maps their values",
+)
+flags.DEFINE_integer("seed", 0, "of the first image of each mask", 0)
+flags.DEFINE_integer("samples", 1, "images per mask, seeds from --seed up", 1)
+flags.DEFINE_string("style_from", None, "image whose stain is taken")
+flags.DEFINE_float(
+    "style_mpp", None, "um/px of --style_from; else its TIFF states it", 0.01
+)
+flags.DEFINE_bool("stages", False, "write the image of every stage as well")
+flags.mark_flags_as_required(["run_dir", "masks", "output"])
+
+Mask = Callable[[pathlib.Path], "np.ndarray"]
+Style = Callable[[str, int], tuple[str, "np.ndarray"]]
+
+
+def main() -> None:
+    """Checks all masks, paints them, prints where they are."""
+    from histogan_tf import run_dir
+    from histogan_tf.canvas import Canvas
+    from histogan_tf.data.images import MASK_EXTENSIONS
+    from histogan_tf.files import atomic_directory
+
+    run = run_dir.open_run(flags.FLAGS.run_dir)
+    canvas = Canvas(run_dir.load_pyramid(run))
+    read, style = mask_reader(run), style_source(run)
+    paths = input_files.find(flags.FLAGS.masks, MASK_EXTENSIONS)
+    with progress_bar("check") as show:
+        input_files.readable(paths, read, None, show)
+    with (
+        atomic_directory(flags.FLAGS.output) as folder,
+        progress_bar("paint") as show,
+    ):
+        made = []
+        total = len(paths) * flags.FLAGS.samples
+        for path in paths:
+            mask = read(path)
+            for seed in range(
+                flags.FLAGS.seed, flags.FLAGS.seed + flags.FLAGS.samples
+            ):
+                name, vector = style(path.stem, seed)
+                images = canvas.synthesise(mask, vector, seed)
+                entry = {"mask": str(path), "seed": seed, "style_name": name}
+                entry["style"] = [float(v) for v in vector]
+                made.append(write_images(folder, path.stem, images, entry))
+                show(len(made), total, path.stem)
+        write_record(folder, run, made)
+    print(f"{flags.FLAGS.output}: {total} images of {len(paths)} masks")
+
+
+def mask_reader(run: "RunDir") -> Mask:
+    """A function that reads a mask as class ids at the run's finest um/px."""
+    from histogan_tf import rescale
+    from histogan_tf.data import images
+
+    table, finest = run.classes(), run.config().finest_mpp
+    mpp = flags.FLAGS.mpp or finest
+    as_ids = flags.FLAGS.class_ids
+
+    def read(path: pathlib.Path) -> "np.ndarray":
+        raw = images.read_mask_raw(path, table.by_color and not as_ids)
+        mask = check_ids(raw, path, table) if as_ids else None
+        if mask is None:
+            mask = table.map_mask(raw, path)
+        return rescale.mask_to(mask, mpp, finest)
+
+    return read
+
+
+def check_ids(
+    raw: "np.ndarray", path: pathlib.Path, table: "ClassTable"
+) -> "np.ndarray":
+    """A mask of class ids, or an InputError for the first that is none."""
+    from histogan_tf.data.classes import IGNORE
+
+    wrong = raw[(raw >= table.count) & (raw != IGNORE)]
+    if raw.ndim != 2 or wrong.size:
+        found = f"value {wrong[0]} in {wrong.size} pixels" if wrong.size else ""
+        raise InputError(
+            f"{path}: {found or 'colours'}; --class_ids allows"
+            f" 0..{table.count - 1} and {IGNORE}"
+        )
+    return raw.astype("uint8")
+
+
+def style_source(run: "RunDir") -> Style:
+    """A function from a mask's name and a seed to a style and its name.
+
+    Raises:
+      InputError: --style_from has no um/px, or the run keeps no styles.
+    """
+    import numpy as np
+
+    from histogan_tf import rescale
+    from histogan_tf.data import images
+
+    source = flags.FLAGS.style_from
+    if source:
+        image = images.read_image(source)
+        mpp = flags.FLAGS.style_mpp or images.read_mpp(source)
+        if mpp is None:
+            raise InputError(
+                f"{source}: no um/px in the file; state it with --style_mpp"
+            )
+        fixed = rescale.style_of(image, mpp, run.config().stage_mpp(0))
+        return lambda name, seed: (source, fixed)
+    pool = run.read_json(run.data_path).get("styles")
+    if not pool:
+        raise InputError(
+            f"{run.data_path}: no training styles; state --style_from"
+        )
+
+    def draw(name: str, seed: int) -> tuple[str, "np.ndarray"]:
+        rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+        chosen = pool[int(rng.integers(len(pool)))]
+        return chosen["name"], np.asarray(chosen["style"], np.float32)
+
+    return draw
+
+
+def write_images(
+    folder: pathlib.Path,
+    name: str,
+    stages: list["np.ndarray"],
+    entry: dict[str, Any],
+) -> dict[str, Any]:
+    """Writes an image, or one a stage; returns its entry with file names."""
+    from histogan_tf.data import images
+
+    file = f"{name}_{entry['seed']}.png"
+    images.write_png(folder / file, stages[-1])
+    if not flags.FLAGS.stages:
+        return {"file": file} | entry
+    coarser = [f"stages/{stage}/{file}" for stage in range(len(stages) - 1)]
+    for place, image in zip(coarser, stages, strict=False):
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        images.write_png(folder / place, image)
+    return {"file": file, "coarser_stages": coarser} | entry
+
+
+def write_record(
+    folder: pathlib.Path, run: "RunDir", made: list[dict[str, Any]]
+) -> None:
+    """Writes synthesis.json."""
+    from histogan_tf.files import atomic_write
+
+    command = ["python", "-m", "trainer.synthesize", *sys.argv[1:]]
+    value = {
+        "command": shlex.join(command),
+        "run_dir": str(run.root),
+        "mpp": run.config().finest_mpp,
+        "images": made,
+    }
+    text = json.dumps(value, indent=1) + "\n"
+    atomic_write(folder / "synthesis.json", text.encode())
+
+
+if __name__ == "__main__":
+    program.run(main)
