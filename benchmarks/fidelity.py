@@ -16,13 +16,12 @@ again; seconds of training add up over resumes.
 """
 
 import contextlib
-import dataclasses
 import pathlib
 import shlex
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -31,13 +30,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from benchmarks import machine
 from histogan_tf import presets
-from histogan_tf.errors import InputError
 from trainer import program
 
-MPP = 0.62  # of GlaS, um/px
-SPLITS = 4  # halvings of the test split, as trainer.evaluate
-SHOWN = 6  # columns of the sheet of pictures
-STAGE = "stages/"
+if TYPE_CHECKING:
+    from benchmarks.fidelity_training import Settings
 
 
 def define_flags() -> None:
@@ -72,6 +68,8 @@ def define_flags() -> None:
 
 def main() -> None:
     """Reads the flags and runs the benchmark."""
+    from benchmarks.fidelity_training import Settings
+
     values = flags.FLAGS
     run(
         Settings(
@@ -88,35 +86,36 @@ def main() -> None:
     )
 
 
-def run(settings: Settings) -> None:
+def run(settings: "Settings") -> None:
     """All steps, each left out when its result is there."""
-    from benchmarks import fidelity_scores
+    from benchmarks import fidelity_scores, fidelity_table
+    from benchmarks import fidelity_training as training
     from trainer import strategies
 
-    config = wanted_config(settings)
+    config = training.wanted_config(settings)
     strategies.prepare(config.precision, config.seed)
     with step("a  records of GlaS"):
-        manifest = records(settings)
+        data = training.records(settings)
     with step("b  the pyramid"):
-        pyramid = train_pyramid(settings, config, manifest)
+        pyramid = training.train_pyramid(settings, config, data)
     with step("c  baseline: one stage, the same time"):
-        alone = train_one_stage(settings, pyramid)
-    with step("e  the judge, real images only"):
-        _train(settings.output / "pyramid", pyramid, ("judge",))
+        alone = training.train_one_stage(settings, pyramid)
+    with step("e  the judge, on real images only"):
+        training.train_judge(pyramid)
     with step("d, f  paint and score the test images"):
-        scores = score(settings, pyramid, alone)
-    rows = fidelity_scores.lines(scores)
-    result = {
-        "command": shlex.join(["python", "-m", "benchmarks.fidelity"])
-        + "".join(f" {shlex.quote(word)}" for word in sys.argv[1:]),
-        **machine.describe(),
-        "verdicts": {row.text: row.verdict("pyramid") for row in rows},
-        **scores,
-    }
-    machine.write_json(settings.results, result)
-    fidelity_scores.chart(settings.results.with_suffix(".png"), rows)
-    print(fidelity_scores.table(rows))
-    print(f"{settings.results}\n{settings.output / 'sheet.png'} (not to share)")
+        scores = fidelity_scores.score(settings, pyramid, alone)
+    rows = fidelity_table.lines(scores)
+    words = ["python", "-m", "benchmarks.fidelity", *sys.argv[1:]]
+    verdicts = {row.text: row.verdict("pyramid") for row in rows}
+    result = {"command": shlex.join(words), **machine.describe()}
+    machine.write_json(
+        settings.results, result | {"verdicts": verdicts} | scores
+    )
+    chart = settings.results.with_suffix(".png")
+    fidelity_table.chart(chart, rows)
+    print(fidelity_table.table(rows))
+    print(f"{settings.results}\n{chart}")
+    print(f"{settings.output / fidelity_scores.SHEET}: tissue; not to share")
 
 
 @contextlib.contextmanager
@@ -126,11 +125,6 @@ def step(name: str) -> Iterator[None]:
     start = time.monotonic()
     yield
     print(f"{name}: {time.monotonic() - start:.1f} s", flush=True)
-
-
-def show(text: str) -> None:
-    """Tells of the progress, at once also through a pipe."""
-    print(text, flush=True)
 
 
 if __name__ == "__main__":

@@ -7,186 +7,173 @@ The sets, styles and floors are `histogan_tf.evaluation`'s, as in
 `trainer.evaluate`: its numbers of the same run and data are the same.
 """
 
-import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from benchmarks import fidelity_methods as methods
 from benchmarks import machine, timed_training
 from benchmarks.fidelity_methods import Stages, averages
-from benchmarks.fidelity_training import MPP, Settings, times_file
+from benchmarks.fidelity_training import MPP, Settings, steps_file, times_file
 from histogan_tf import canvas, config_json, pictures, run_dir
-from histogan_tf.data.classes import ClassTable
 from histogan_tf.evaluation import fidelity, measure, segmentation, tiles
 from histogan_tf.evaluation.tiles import EvaluationTile
 from histogan_tf.evaluation.trained import class_ids
 from histogan_tf.metrics.wasserstein import SwdSettings
-from trainer import phases, strategies
+from histogan_tf.run_dir import RunDir
 from trainer.phases import Source
 
 SPLITS = 4  # halvings of the test split, as trainer.evaluate
 SHOWN = 6  # columns of the sheet of pictures
+SHEET = "sheet.png"
 STATISTICS = {"karras": False, "real statistics": True}
+SETS = (
+    "test A, whole images at the finest um/px (area average); noise seed ="
+    " seed + the image's place in the records; each mask in the style of"
+    " another test image; coarser images: the pyramid's own stages, 2 x 2"
+    " averages of the real images and of the baselines'; masks of half A"
+    " painted against real half B; floor: real A against real B"
+)
 
 
-def score(settings: Settings, pyramid, alone) -> dict[str, Any]:
-    """All figures, and the sheet of pictures; from scores.json if there."""
-
+def score(settings: Settings, pyramid: Source, alone: Source) -> dict[str, Any]:
+    """All figures, kept in scores.json, and the sheet of pictures."""
     path = settings.output / "scores.json"
+    about = protocol(settings, pyramid, alone)
     known = machine.read_json(path)
-    if known is not None:
+    if known is not None and known["protocol"] == about:
         return known
-    config, manifest, seed = pyramid.config, pyramid.manifest, settings.seed
-    images = tiles.load(manifest, "test", config)
-    groups = fidelity.style_groups(len(images), seed)
-    donors, count = fidelity.style_donors(groups), len(config.stages)
-    colours, filled = methods.mean_coloured(manifest, config)
+    # As trainer.evaluate: a network trained in bfloat16 is read in float32.
+    tf.keras.mixed_precision.set_global_policy("float32")
+    config, data, seed = pyramid.config, pyramid.manifest, settings.seed
+    images = tiles.load(data, "test", config)
+    donors = fidelity.style_donors(fidelity.style_groups(len(images), seed))
+    count = len(config.stages)
+    colours, filled = methods.mean_coloured(data, config)
     made = {
-        "pyramid": methods.painted(pyramid.run, manifest, donors, seed, count),
-        "one stage": methods.painted(alone.run, manifest, donors, seed, count),
+        "pyramid": methods.painted(pyramid.run, data, donors, seed, count),
+        "one stage": methods.painted(alone.run, data, donors, seed, count),
         "mean colour": filled,
     }
-    judge = canvas.segment_with(
-        run_dir.load_segmenter(pyramid.run, "judge"), manifest.classes.count
-    )
-    table, finest = manifest.classes, config.finest_mpp
+    judge = Judge(pyramid.run, config.finest_mpp, images)
     mpps = [config.stage_mpp(k) for k in range(count)]
     found = {
-        "protocol": protocol(settings, pyramid, alone, colours),
-        "judge_on_real": scores.consistency(
-            judge, [tile.image for tile in images], images, table, finest
-        ),
+        "protocol": about,
+        "mean_colours": colours.round(2).tolist(),
+        "judge_on_real": judge.read([tile.image for tile in images]),
         "methods": {
             name: {
-                "mask_consistency": scores.consistency(
-                    judge, [p[-1] for p in painted], images, table, finest
-                ),
-                "sliced_wasserstein": scores.wasserstein(
-                    images, painted, mpps, seed, SPLITS
-                ),
+                "mask_consistency": judge.read([p[-1] for p in painted]),
+                "sliced_wasserstein": wasserstein(images, painted, mpps, seed),
             }
             for name, painted in made.items()
         },
     }
-    _sheet(settings.output / "sheet.png", images, made, table.palette())
+    palette = data.classes.palette()
+    pictures.save(settings.output / SHEET, sheet(images, made, palette))
     machine.write_json(path, found)
     return found
 
 
-def _sheet(path: pathlib.Path, images, made, palette) -> None:
-    """Real, mask and every method's finest image; stays in --output."""
-    import numpy as np
-
-
+def sheet(
+    images: Sequence[EvaluationTile],
+    made: dict[str, list[Stages]],
+    palette: np.ndarray,
+) -> np.ndarray:
+    """Real, mask and every method's finest image of a few tiles."""
     places = np.linspace(0, len(images), min(SHOWN, len(images)), False)
     chosen = [int(place) for place in places]
     rows = {
         "real": [images[i].image for i in chosen],
-        "mask": [pictures.palette_image(images[i].mask, palette) for i in chosen],
+        "mask": [
+            pictures.palette_image(images[i].mask, palette) for i in chosen
+        ],
     } | {name: [p[i][-1] for i in chosen] for name, p in made.items()}
-    sheet = pictures.grid([*rows.values()], enlarge=2, labels=[*rows])
-    pictures.save(path, sheet)
+    return pictures.grid([*rows.values()], enlarge=2, labels=[*rows])
 
 
-def protocol(settings: Settings, pyramid, alone, colours) -> dict[str, Any]:
-    """What was trained on what, how long, and how it was measured."""
-
-    manifest, output = pyramid.manifest, settings.output
+def protocol(
+    settings: Settings, pyramid: Source, alone: Source
+) -> dict[str, Any]:
+    """What was trained on what, how long, and how it is measured."""
+    data = pyramid.manifest
+    groups = {name: list(data.groups(name)) for name in data.splits}
+    seconds = {
+        name: timed_training.seconds(times_file(source))
+        for name, source in (("pyramid", pyramid), ("one stage", alone))
+    }
     return {
-        "data": str(settings.data),
-        "data_hash": manifest.hash,
-        "images": {
-            name: len(split.labelled.images)
-            for name, split in manifest.splits.items()
+        "data": {
+            "folder": str(settings.data),
+            "hash": data.hash,
+            "native_mpp": MPP,
+            "labelled_images": {
+                name: len(split.labelled.images)
+                for name, split in data.splits.items()
+            },
+            "patients": groups,
+            "note": "train and test A share patients, as published;"
+            " validation is apart from train, by patient, and unused here",
         },
-        "patients": {name: manifest.groups(name) for name in manifest.splits},
-        "native_mpp": MPP,
         "seed": settings.seed,
         "preset": settings.preset,
         "scale_steps": settings.scale_steps,
         "minutes": settings.minutes,
         "config": config_json.to_dict(pyramid.config),
         "one_stage_config": config_json.to_dict(alone.config)["stages"][0],
-        "steps": {
-            "pyramid": [stage.steps for stage in pyramid.config.stages],
-            "one stage": alone.config.stages[0].steps,
-            "judge": pyramid.config.judge.steps,
-        },
-        "seconds": {
-            "pyramid": timed_training.seconds(_times(output / "pyramid")),
-            "one stage": timed_training.seconds(_times(output / "one_stage")),
-        },
-        "one_stage_steps": machine.read_json(output / "one_stage.steps.json"),
-        "generator_parameters": {
-            "pyramid": _parameters(pyramid),
-            "one stage": _parameters(alone),
-        },
-        "mean_colours": colours.round(2).tolist(),
+        "one_stage_choice": machine.read_json(steps_file(settings)),
+        "seconds": seconds,
+        "seconds_note": "wall time of a phase from its first step to its last,"
+        " with tracing and saving",
         "halvings": SPLITS,
-        "sets": "test A whole, at the finest um/px (area average); noise seed"
-        " = seed + the image's place in the records; each mask in the style of"
-        " another test image; coarser images: the pyramid's own stages,"
-        " 2 x 2 averages of the real images and of the baselines'; masks of"
-        " half A painted against real half B, floor: real A against real B",
-        "seconds_of_training": "wall time of the stage phases from the first"
-        " step to the last, with tracing and saving, on one machine",
-        "note": "train and test A share patients (as published); validation"
-        " patients are in neither training nor these figures",
+        "sets": SETS,
     }
 
 
-def _parameters(source) -> list[int]:
-    """Weights of each stage's generator."""
+class Judge:
+    """The segmenter trained on real images only, and the true masks."""
 
-    return [
-        int(phases.stage_phase(source, k).build().generator.count_params())
-        for k in range(len(source.config.stages))
-    ]
+    def __init__(
+        self, run: RunDir, mpp: float, images: Sequence[EvaluationTile]
+    ):
+        self.table, self.mpp, self.images = run.classes(), mpp, images
+        network = run_dir.load_segmenter(run, "judge")
+        self.segment = canvas.segment_with(network, self.table.count)
 
-
-def consistency(
-    judge: Callable[[np.ndarray], np.ndarray],
-    images: Sequence[np.ndarray],
-    tiles: Sequence[EvaluationTile],
-    table,
-    mpp: float,
-) -> dict[str, Any]:
-    """What the judge reads in images, against the tiles' masks."""
-    scores = segmentation.class_scores(
-        [tile.mask for tile in tiles],
-        [class_ids(judge(image)) for image in images],
-        table.count,
-    )
-    protocol = (
-        "the judge (trained on real labelled images only) reads the images at"
-        " the finest um/px; against the masks of the tiles"
-    )
-    return measure.scores_entry(scores, table, mpp, protocol)
+    def read(self, images: Sequence[np.ndarray]) -> dict[str, Any]:
+        """Scores of what it reads, against the tiles' masks."""
+        scores = segmentation.class_scores(
+            [tile.mask for tile in self.images],
+            [class_ids(self.segment(image)) for image in images],
+            self.table.count,
+        )
+        protocol = (
+            "the judge, trained on real labelled images only, reads the images"
+            " at the finest um/px; against the masks of the tiles"
+        )
+        return measure.scores_entry(scores, self.table, self.mpp, protocol)
 
 
 def wasserstein(
-    tiles: Sequence[EvaluationTile],
+    images: Sequence[EvaluationTile],
     painted: Sequence[Stages],
     mpps: Sequence[float],
     seed: int,
-    splits: int,
 ) -> dict[str, list[dict[str, Any]]]:
     """SWD, floor and ratio of a method by normalisation, a row a stage."""
-    groups = fidelity.style_groups(len(tiles), seed)
-    real = [averages(tile.image, len(mpps)) for tile in tiles]
+    groups = fidelity.style_groups(len(images), seed)
+    real = [averages(tile.image, len(mpps)) for tile in images]
     out: dict[str, list[dict[str, Any]]] = {}
     for name, strict in STATISTICS.items():
         settings = SwdSettings(real_statistics=strict, seed=seed)
         out[name] = []
         for stage, mpp in enumerate(mpps):
             pair = fidelity.Pair(
-                [images[stage] for images in real],
-                [images[stage] for images in painted],
+                [levels[stage] for levels in real],
+                [levels[stage] for levels in painted],
             )
-            row = fidelity.distances(pair, groups, settings, splits)
+            row = fidelity.distances(pair, groups, settings, SPLITS)
             out[name].append({"stage": stage, "mpp": mpp} | row)
     return out
-
-

@@ -55,9 +55,7 @@ def lines(scores: dict[str, Any]) -> list[Line]:
         text = f"mask consistency, Dice of {classes[place]}, {text}"
         out.append(Line(text, values, DICE_TARGET, True, on_real))
     for statistics in STATISTICS:
-        for stage, row in enumerate(
-            first["sliced_wasserstein"][statistics]
-        ):
+        for stage, row in enumerate(first["sliced_wasserstein"][statistics]):
             for level, floor in enumerate(row["floor"]):
                 values = {
                     name: method["sliced_wasserstein"][statistics][stage][

@@ -12,7 +12,8 @@ import pathlib
 from benchmarks import fidelity_methods, machine, timed_training
 from histogan_tf import config_json, presets, run_dir
 from histogan_tf.config import Config
-from histogan_tf.data import ingest, manifest
+from histogan_tf.data import dataset, ingest
+from histogan_tf.data import manifest as manifests
 from histogan_tf.data.ingest_settings import IngestSettings
 from histogan_tf.data.manifest import Manifest
 from histogan_tf.errors import InputError
@@ -53,15 +54,15 @@ def records(settings: Settings) -> Manifest:
     """GlaS as records: all labelled, patients held out, test A apart."""
     data, folder = settings.data.resolve(), settings.output / "records"
     command = f"benchmarks.fidelity --data {data} --seed {settings.seed}"
-    if (folder / manifest.FILE).exists():
-        found = manifest.load(folder)
+    if (folder / manifests.FILE).exists():
+        found = manifests.load(folder)
         if found.command != command:
             raise InputError(
                 f"{folder}: made by {found.command!r}, not {command!r};"
                 " choose a new --output"
             )
         return found
-    tables = pathlib.Path(manifest.__file__).parent / "class_tables"
+    tables = pathlib.Path(ingest.__file__).parent / "class_tables"
     return ingest.ingest(
         IngestSettings(
             images=f"{data}/images/train_*",
@@ -80,25 +81,73 @@ def records(settings: Settings) -> Manifest:
     )
 
 
-def train_pyramid(
-    settings: Settings, config: Config, data: Manifest
-) -> Source:
-    """Trains the stages; returns where they come from (a `Source`)."""
-    config = phases.effective(config, manifest)
-    scale = _scale(settings, config, manifest)
+def train_pyramid(settings: Settings, config: Config, data: Manifest) -> Source:
+    """Trains the stages; returns what they were made from."""
+    config = phases.effective(config, data)
+    scale = _scale(settings, config, data)
     stages = tuple(
         dataclasses.replace(s, steps=max(1, round(s.steps * scale)))
         for s in config.stages
     )
     config = dataclasses.replace(config, stages=stages)
-    source = _source(settings.output / "pyramid", config, manifest)
-    names = tuple(f"{STAGE}{k}" for k in range(len(stages)))
-    _train(settings.output / "pyramid", source, names)
+    source = _source(settings.output / "pyramid", config, data)
+    _train(source, tuple(f"{STAGE}{k}" for k in range(len(stages))))
     return source
 
 
-def _scale(settings: Settings, config, manifest) -> float:
-    """The factor for the steps, measured once where --minutes asks."""
+def train_one_stage(settings: Settings, pyramid: Source) -> Source:
+    """Trains the baseline for as many seconds as the pyramid's stages.
+
+    The number of steps is chosen once, by a measurement, and written down.
+    """
+    path = steps_file(settings)
+    known = machine.read_json(path)
+    if known is None:
+        times = timed_training.seconds(times_file(pyramid))
+        wanted = sum(s for n, s in times.items() if n.startswith(STAGE))
+        config = fidelity_methods.one_stage(pyramid.config, 1)
+        trial = dataclasses.replace(pyramid, config=config)
+        speed = timed_training.speed(phases.stage_phase(trial, 0))
+        known = {
+            "pyramid_seconds": wanted,
+            "speed": dataclasses.asdict(speed),
+            "steps": speed.steps_in(wanted),
+            "generator_weights": generator_weights(trial),
+            "pyramid_generator_weights": generator_weights(pyramid),
+        }
+        machine.write_json(path, known)
+    config = fidelity_methods.one_stage(pyramid.config, known["steps"])
+    source = _source(settings.output / "one_stage", config, pyramid.manifest)
+    _train(source, (f"{STAGE}0",))
+    return source
+
+
+def train_judge(pyramid: Source) -> None:
+    """Trains the segmenter that sees real labelled images only."""
+    _train(pyramid, ("judge",))
+
+
+def steps_file(settings: Settings) -> pathlib.Path:
+    """How the number of steps of the baseline was chosen."""
+    return settings.output / "one_stage.steps.json"
+
+
+def times_file(source: Source) -> pathlib.Path:
+    """Seconds by phase, next to the run."""
+    folder = source.run.root
+    return folder.with_name(f"{folder.name}.seconds.json")
+
+
+def generator_weights(source: Source) -> list[int]:
+    """Number of weights of each stage's generator."""
+    return [
+        int(phases.stage_phase(source, k).build().generator.count_params())
+        for k in range(len(source.config.stages))
+    ]
+
+
+def _scale(settings: Settings, config: Config, data: Manifest) -> float:
+    """The factor for the steps; measured once where --minutes asks."""
     if settings.minutes is None:
         return settings.scale_steps
     if settings.scale_steps != 1.0:
@@ -106,18 +155,7 @@ def _scale(settings: Settings, config, manifest) -> float:
     path = settings.output / "speed.json"
     known = machine.read_json(path)
     if known is None:
-        source = Source(config, manifest, RunDir(settings.output))
-        speeds = [
-            timed_training.speed(phases.stage_phase(source, k))
-            for k in range(len(config.stages))
-        ]
-        pairs = zip(config.stages, speeds, strict=True)
-        work = sum(stage.steps * speed.step for stage, speed in pairs)
-        start = sum(speed.start for speed in speeds)
-        scale = max(0.0, 60 * settings.minutes - start) / work
-        known = {"minutes": settings.minutes, "scale_steps": scale} | {
-            f"{STAGE}{k}": dataclasses.asdict(s) for k, s in enumerate(speeds)
-        }
+        known = _measured_scale(settings, config, data)
         machine.write_json(path, known)
     if known["minutes"] != settings.minutes:
         raise InputError(
@@ -127,51 +165,39 @@ def _scale(settings: Settings, config, manifest) -> float:
     return known["scale_steps"]
 
 
-def train_one_stage(settings: Settings, pyramid):
-    """Trains the baseline for the pyramid's seconds; its `Source`."""
-    folder = settings.output / "one_stage"
-    path = settings.output / "one_stage.steps.json"
-    known = machine.read_json(path)
-    if known is None:
-        times = timed_training.seconds(_times(settings.output / "pyramid"))
-        wanted = sum(s for n, s in times.items() if n.startswith(STAGE))
-        trial = Source(
-            fidelity_methods.one_stage(pyramid.config, 1),
-            pyramid.manifest,
-            RunDir(folder),
-        )
-        speed = timed_training.speed(phases.stage_phase(trial, 0))
-        known = {
-            "pyramid_seconds": wanted,
-            "speed": dataclasses.asdict(speed),
-            "steps": speed.steps_in(wanted),
-        }
-        machine.write_json(path, known)
-    config = fidelity_methods.one_stage(pyramid.config, known["steps"])
-    source = _source(folder, config, pyramid.manifest)
-    _train(folder, source, (f"{STAGE}0",))
-    return source
+def _measured_scale(settings, config, data):
+    source = Source(config, data, RunDir(settings.output))
+    speeds = [
+        timed_training.speed(phases.stage_phase(source, k))
+        for k in range(len(config.stages))
+    ]
+    pairs = zip(config.stages, speeds, strict=True)
+    work = sum(stage.steps * speed.step for stage, speed in pairs)
+    start = sum(speed.start for speed in speeds)
+    scale = max(0.0, 60 * settings.minutes - start) / work
+    return {"minutes": settings.minutes, "scale_steps": scale} | {
+        f"{STAGE}{k}": dataclasses.asdict(s) for k, s in enumerate(speeds)
+    }
 
 
-def _source(folder: pathlib.Path, config, manifest):
+def _source(folder: pathlib.Path, config: Config, data: Manifest) -> Source:
     """A run directory, new or to resume, and what its phases need."""
-    phases.check_data(config, manifest)
-    data = {"folder": str(manifest.folder), "hash": manifest.hash}
-    run = run_dir.create_run(folder, config, manifest.classes, data)
-    return Source(config, manifest, run)
+    phases.check_data(config, data)
+    about = {
+        "folder": str(data.folder),
+        "hash": data.hash,
+        "styles": [
+            {"name": name, "style": [round(float(v), 4) for v in style]}
+            for name, style in dataset.styles(
+                data.shard_paths("train", "labelled"), config.stage_mpp(0)
+            )
+        ],
+    }
+    run = run_dir.create_run(folder, config, data.classes, about)
+    return Source(config, data, run)
 
 
-def _train(folder: pathlib.Path, source, names: tuple[str, ...]) -> None:
-
+def _train(source: Source, names: tuple[str, ...]) -> None:
     for phase in phases.phases(source):
         if phase.name in names:
-            timed_training.train(
-                phase, _times(folder), source.config.seed, show
-            )
-
-
-def _times(folder: pathlib.Path) -> pathlib.Path:
-    """Seconds by phase, next to the run."""
-    return folder.with_name(f"{folder.name}.seconds.json")
-
-
+            timed_training.train(phase, times_file(source), source.config.seed)

@@ -9,7 +9,6 @@ the first step on: tracing and saving count, building the networks does not.
 import pathlib
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import tensorflow as tf
@@ -20,8 +19,6 @@ from trainer.loop import LoopSettings, Phase
 
 WARM_UP, TIMED = 10, 60  # steps of a measurement of speed
 EVERY = LoopSettings(log_every=50, save_every=250)
-
-Show = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -39,8 +36,8 @@ class Speed:
 class Clock:
     """A watcher that notes a phase's seconds and prints its progress."""
 
-    def __init__(self, path: pathlib.Path, phase: Phase, show: Show):
-        self.path, self.phase, self.show = path, phase, show
+    def __init__(self, path: pathlib.Path, phase: Phase):
+        self.path, self.phase = path, phase
         self.marks: list[list[float]] = []
 
     def begin(self, model: tf.keras.Model, step: int) -> None:
@@ -61,9 +58,10 @@ class Clock:
         tenths = [10 * s // self.phase.steps for s in (self._previous(), step)]
         if tenths[0] != tenths[1]:
             text = " ".join(f"{k} {v:.2f}" for k, v in losses.items())
-            self.show(
+            print(
                 f"   {self.phase.name} {step}/{self.phase.steps}"
-                f" {seconds:.0f} s  {text}"
+                f" {seconds:.0f} s  {text}",
+                flush=True,
             )
 
     def end(self) -> None:
@@ -73,13 +71,14 @@ class Clock:
         return self.marks[-2][0] if len(self.marks) > 1 else 0
 
 
-def train(phase: Phase, times: pathlib.Path, seed: int, show: Show) -> None:
+def train(phase: Phase, times: pathlib.Path, seed: int) -> None:
     """Trains a phase on one device, or goes on where it was stopped."""
     if loop.is_complete(phase):
         return
-    # Weights then depend on the seed, not on the phases before.
-    tf.keras.utils.set_random_seed(seed)
-    clock = Clock(times, phase, show)
+    # First weights then depend on the seed, not on the phases before. As in
+    # strategies.prepare it is not 0, which tf.data refuses.
+    tf.keras.utils.set_random_seed(seed + 1)
+    clock = Clock(times, phase)
     loop.run(phase, strategies.one(), EVERY, clock)
 
 

@@ -17,7 +17,7 @@ from histogan_tf.errors import InputError
 PRECISIONS = ("float32", "bfloat16")
 
 
-def ranged(default: float, low: float, high: float) -> Any:
+def ranged(default: float | tuple[int, ...], low: float, high: float) -> Any:
     """A number field with its closed range of allowed values."""
     return field(default=default, metadata={"low": low, "high": high})
 

@@ -55,7 +55,8 @@ class Pyramid:
           Images in [-1, 1], [B, H / 2**j, W / 2**j, 3], coarsest first.
         """
         masks = layers.levels_of(mask, len(self.stages))[::-1]
-        image, out = None, []
+        image: tf.Tensor | None = None
+        out: list[tf.Tensor] = []
         for index, networks in enumerate(self.stages):
             shape, shrink = tf.shape(masks[index]), len(self.stages) - 1 - index
             noises = noise_fields(

@@ -156,8 +156,15 @@ def _check_same(
             " choose a new --run_dir or the same settings"
         )
     if run.classes() != table:
-        raise InputError(f"{run.classes_path}: the run has other classes")
-    old = run.read_json(run.data_path)["hash"]
+        names = (", ".join(t.names) for t in (run.classes(), table))
+        raise InputError(
+            f"{run.classes_path}: the run has other classes: {next(names)}"
+            f" there, {next(names)} in --data (values and colours count too)"
+        )
+    found = run.read_json(run.data_path)
+    old = found.get("hash") if isinstance(found, dict) else None
+    if not isinstance(old, str):
+        raise InputError(f"{run.data_path}: damaged: no hash in it")
     if old != data["hash"]:
         raise InputError(
             f"{run.data_path}: the run was trained on other records: hash"

@@ -82,7 +82,7 @@ def test_crop_divides_by_every_network_of_a_stage(part):
     flat, deep = NetworkConfig((8,)), NetworkConfig((8, 8, 8, 8))
     parts = {p: flat for p in ("generator", "critic", "segmenter")}
     StageConfig(16, **(parts | {part: deep}))
-    with pytest.raises(InputError, match=f"20.*multiple of 8 for {part}"):
+    with pytest.raises(InputError, match=rf"20.*multiple of 8 for {part}"):
         StageConfig(20, **(parts | {part: deep}))
     # Odd crops cannot be averaged 2x2, whatever the networks.
     with pytest.raises(InputError, match="multiple of 2 "):
@@ -90,14 +90,14 @@ def test_crop_divides_by_every_network_of_a_stage(part):
 
 
 def test_crop_divides_by_the_segmenters_levels():
-    with pytest.raises(InputError, match="44 is not allowed.*multiple of 8"):
+    with pytest.raises(InputError, match=r"44 is not allowed.*multiple of 8"):
         SegmenterConfig(44, network=NetworkConfig((8, 8, 8, 8)))
 
 
 def test_precision_and_stages():
     for precision in config.PRECISIONS:
         assert Config(precision=precision).precision == precision
-    with pytest.raises(InputError, match="'half'.*float32 or bfloat16"):
+    with pytest.raises(InputError, match=r"'half'.*float32 or bfloat16"):
         Config(precision="half")
     with pytest.raises(InputError, match=r"Config\.stages: empty"):
         Config(stages=())

@@ -16,9 +16,10 @@ def images(count=2, size=16, seed=0):
     return tf.constant(rng.uniform(-1, 1, (count, size, size, 3)), tf.float32)
 
 
-@pytest.mark.parametrize("blocks", [1, 2])
-@pytest.mark.parametrize("classes", [2, 5])
-@pytest.mark.parametrize("levels", [1, 2, 3])
+@pytest.mark.parametrize(
+    "levels, classes, blocks",
+    [(1, 2, 1), (1, 5, 1), (2, 2, 2), (2, 5, 1), (3, 2, 1), (3, 5, 1)],
+)
 def test_one_output_more_than_classes(levels, classes, blocks):
     critic = Discriminator(NetworkConfig(WIDTHS[:levels], blocks), classes)
     logits = critic(images())
@@ -28,19 +29,20 @@ def test_one_output_more_than_classes(levels, classes, blocks):
 
 
 def test_images_of_a_batch_do_not_mix():
-    critic = Discriminator(NetworkConfig(WIDTHS), 2)
+    critic = Discriminator(NetworkConfig(WIDTHS[:2]), 2)
     x = images(3)
     np.testing.assert_allclose(critic(x)[1:2], critic(x[1:2]), atol=1e-5)
 
 
 def test_training_updates_norms_and_inference_nothing():
-    critic = Discriminator(NetworkConfig(WIDTHS), 2)
-    critic(images())
+    critic = Discriminator(NetworkConfig(WIDTHS[:2]), 2)
+    x = images(1)
+    critic(x)
     before = [v.numpy() for v in critic.variables]
-    critic(images())
+    critic(x)
     for old, new in zip(before, critic.variables, strict=True):
         np.testing.assert_array_equal(old, new)
-    critic(images(), training=True)
+    critic(x, training=True)
     moved = [
         (old != new.numpy()).any()
         for old, new in zip(before, critic.variables, strict=True)
@@ -48,9 +50,8 @@ def test_training_updates_norms_and_inference_nothing():
     assert any(moved)
 
 
-@pytest.mark.parametrize("levels", [1, 3])
-def test_every_weight_gets_a_gradient(levels):
-    critic = Discriminator(NetworkConfig(WIDTHS[:levels]), 3)
+def test_every_weight_gets_a_gradient():
+    critic = Discriminator(NetworkConfig(WIDTHS), 3)
     x, labels = images(), tf.one_hot(tf.zeros([2, 16, 16], tf.int32), 3)
     with tf.GradientTape() as tape:
         logits = critic(x, training=True)
@@ -64,24 +65,3 @@ def test_every_weight_gets_a_gradient(levels):
     ):
         assert gradient is not None, variable.name
         assert np.abs(gradient).max() > 0, variable.name
-
-
-def test_it_learns_to_tell_noise_from_flat_colour():
-    critic = Discriminator(NetworkConfig((6, 8)), 2)
-    optimizer = tf.keras.optimizers.Adam(0.02)
-    grainy, flat = images(2, 8), tf.zeros([2, 8, 8, 3])
-
-    def loss():
-        on_real = losses.real(critic(grainy, training=True))
-        on_painted = losses.generated(critic(flat, training=True))
-        return tf.reduce_mean(on_real + on_painted)
-
-    first = float(loss())
-    for _ in range(25):
-        with tf.GradientTape() as tape:
-            value = loss()
-        variables = critic.trainable_variables
-        optimizer.apply_gradients(
-            zip(tape.gradient(value, variables), variables, strict=True)
-        )
-    assert float(loss()) < 0.5 * first

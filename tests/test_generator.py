@@ -1,5 +1,7 @@
 """Generator: sizes, ranges, the residual, and windows equal to the whole."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -22,8 +24,9 @@ def soft_mask(count, height, width, classes, seed=0):
     return draws.astype(np.float32)
 
 
-def case(levels, classes, stage, size=16, count=2):
-    """A generator with random weights, and its inputs by name."""
+@functools.cache
+def new_case(levels, classes, stage, size=16, count=2):
+    """A generator as it starts, and its inputs by name."""
     generator = Generator(NetworkConfig(WIDTHS[:levels]), stage > 0)
     rng = np.random.default_rng(levels + 10 * classes)
     positions = tf.range(size)
@@ -42,11 +45,17 @@ def case(levels, classes, stage, size=16, count=2):
     return generator, inputs
 
 
-def shake(network, seed=0):
-    rng = np.random.default_rng(seed)
-    for variable in network.trainable_variables:
+@functools.cache
+def case(levels, classes, stage, size=16, count=2):
+    """A generator with every weight in play, and its inputs by name."""
+    generator, inputs = new_case.__wrapped__(
+        levels, classes, stage, size, count
+    )
+    rng = np.random.default_rng(0)
+    for variable in generator.trainable_variables:
         fan = max(1, np.prod(variable.shape[:-1]))
         variable.assign(rng.normal(0, fan**-0.5, variable.shape))
+    return generator, inputs
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -55,7 +64,6 @@ def shake(network, seed=0):
 def test_image_of_the_masks_size(levels, classes, stage):
     generator, inputs = case(levels, classes, stage)
     assert generator.stride == 2 ** (levels - 1)
-    shake(generator)
     image = generator(**inputs)
     assert image.shape == (2, 16, 16, 3) and image.dtype == tf.float32
     assert np.isfinite(image).all()
@@ -64,9 +72,9 @@ def test_image_of_the_masks_size(levels, classes, stage):
         assert np.abs(image).max() <= 1
 
 
-@pytest.mark.parametrize("levels", LEVELS)
+@pytest.mark.parametrize("levels", (1, 3))
 def test_stages_above_start_as_the_coarser_image(levels):
-    generator, inputs = case(levels, 2, 1)
+    generator, inputs = new_case(levels, 2, 1)
     np.testing.assert_array_equal(generator(**inputs), inputs["coarse"])
     # And yet they can learn: the last layer has a gradient.
     with tf.GradientTape() as tape:
@@ -78,7 +86,6 @@ def test_stages_above_start_as_the_coarser_image(levels):
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_weight_gets_a_gradient(stage):
     generator, inputs = case(3, 5, stage)
-    shake(generator)
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(tf.square(generator(**inputs)))
     variables = generator.trainable_variables
@@ -89,31 +96,25 @@ def test_every_weight_gets_a_gradient(stage):
         assert np.abs(gradient).max() > 0, variable.name
 
 
-@pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("name", ["mask", "noises", "style", "coarse"])
-def test_every_input_has_a_say(name, stage):
-    if name == "coarse" and not stage:
-        pytest.skip("stage 0 has no coarser image")
-    generator, inputs = case(2, 2, stage)
-    shake(generator)
+def test_every_input_has_a_say(name):
+    generator, inputs = case(2, 2, 1)
     before = generator(**inputs).numpy()
-    others = inputs | {
-        name: [z[::-1] for z in inputs[name]]
-        if name == "noises"
-        else inputs[name][::-1]
-    }
-    if name == "mask":
-        others["mask"] = inputs["mask"][..., ::-1]
-    assert np.abs(generator(**others) - before).max() > 1e-3
+    if name == "noises":
+        other = [z[::-1] for z in inputs[name]]
+    else:
+        other = inputs[name][::-1]
+    after = generator(**(inputs | {name: other}))
+    assert np.abs(after - before).max() > 1e-3
 
 
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("levels", LEVELS)
 def test_a_window_inside_is_a_crop_of_the_whole(levels, stage):
-    generator, inputs = case(levels, 2, stage, size=144, count=1)
-    shake(generator)
+    halo = {1: 12, 2: 32, 3: 60}[levels]
+    a, b = 8, 2 * halo + 16
+    generator, inputs = case(levels, 2, stage, size=b + 8, count=1)
     whole = generator(**inputs).numpy()
-    a, b = 8, 136
     seen = tf.range(a, b)
     window = {
         "mask": inputs["mask"][:, a:b, a:b],
@@ -124,7 +125,6 @@ def test_a_window_inside_is_a_crop_of_the_whole(levels, stage):
         "coarse": inputs["coarse"][:, a:b, a:b] if stage else None,
     }
     part = generator(**window).numpy()
-    halo = {1: 12, 2: 32, 3: 60}[levels]
     inside = slice(halo, b - a - halo)
     np.testing.assert_allclose(
         part[:, inside, inside],
@@ -134,8 +134,7 @@ def test_a_window_inside_is_a_crop_of_the_whole(levels, stage):
 
 
 def test_images_of_a_batch_do_not_mix():
-    generator, inputs = case(2, 2, 1, count=3)
-    shake(generator)
+    generator, inputs = case(2, 2, 1)
     whole = generator(**inputs).numpy()
     second = {
         k: [z[1:2] for z in v] if k == "noises" else v[1:2]
@@ -170,9 +169,3 @@ def test_stages_and_levels_have_streams_of_their_own():
     table = np.corrcoef(fields) - np.eye(len(fields))
     assert np.abs(table).max() < 0.3  # 256 draws: five standard errors
     assert STREAMS_PER_STAGE > 4
-
-
-def test_levels_and_noises_must_agree():
-    generator, inputs = case(2, 2, 0)
-    with pytest.raises(Exception):  # noqa: B017 - whichever layer says so
-        generator(**(inputs | {"noises": inputs["noises"] + [tf.zeros(1)]}))

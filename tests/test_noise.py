@@ -158,7 +158,8 @@ def test_works_in_int64_only_as_gpus_multiply_it():
     kinds = ("Bitwise", "RightShift", "LeftShift", "Mul")
     used = [n for n in graph.node if n.op.startswith(kinds)]
     # The last multiplication, of floats, spreads the result.
-    floats = [n for n in used if n.attr["T"].type == tf.float32.as_datatype_enum]
+    single = tf.float32.as_datatype_enum
+    floats = [n for n in used if n.attr["T"].type == single]
     assert len(floats) <= 2 and all(n.op == "Mul" for n in floats)
     whole = {n.attr["T"].type for n in used if n not in floats}
     assert whole == {tf.int64.as_datatype_enum}

@@ -4,6 +4,7 @@ In: a folder, pattern or file, and a function that reads one file. Out: the
 paths that can be read; or one error that names all that cannot.
 """
 
+import math
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,12 @@ from histogan_tf.errors import InputError
 from histogan_tf.files import list_files
 
 Progress = Callable[[int, int, str], None]
+
+
+def check_scale(flag: str, value: float | None) -> None:
+    """Raises InputError for um/px that is no number (absl lets nan pass)."""
+    if value is not None and not math.isfinite(value):
+        raise InputError(f"--{flag} {value}: um/px, 0.01..100, is allowed")
 
 
 def find(source: str, extensions: tuple[str, ...]) -> list[pathlib.Path]:

@@ -32,7 +32,8 @@ class Phase:
     """One entry of the run's explicit list of phases.
 
     `batches(start)` is the pipeline from step `start` on; `batch` counts the
-    images of a step.
+    images of a step. `seed` (not 0) decides the first weights, whatever was
+    trained before; `work` is about what a step costs, in any unit.
     """
 
     name: str
@@ -41,6 +42,8 @@ class Phase:
     batch: int
     build: Callable[[], tf.keras.Model]
     batches: Callable[[int], tf.data.Dataset]
+    seed: int = 1
+    work: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,8 @@ def run(
       InputError: a loss or a weight is not finite, or the disk is full; the
         newest checkpoint is whole and good.
     """
+    # tf.data refuses a seed of 0 beside the epochs' seeds, which are tensors.
+    tf.keras.utils.set_random_seed(phase.seed)
     with strategy.scope():
         model = phase.build()
         step = tf.Variable(0, dtype=tf.int64, trainable=False)
@@ -165,7 +170,7 @@ class Saves:
         if newest is not None:
             status = self.checkpoint.restore(newest)
             status.assert_existing_objects_matched()
-        return int(self.step)
+        return int(self.step.numpy())
 
     def save(self, step: int) -> None:
         """Writes a checkpoint and removes the oldest.
@@ -211,7 +216,8 @@ def make_advance(
 ) -> Callable[[dict[str, tf.Tensor]], None]:
     """One traced training step over all replicas."""
 
-    @tf.function
+    # Nothing in a step is for AutoGraph, which doubles the time of tracing.
+    @tf.function(autograph=False)
     def advance(batch):
         shares = strategy.run(model.train_step, args=(batch,))
         step.assign_add(1)

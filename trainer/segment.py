@@ -67,6 +67,7 @@ def main() -> None:
     from histogan_tf.data.images import IMAGE_EXTENSIONS
     from histogan_tf.files import atomic_directory
 
+    input_files.check_scale("mpp", flags.FLAGS.mpp)
     run = run_dir.open_run(flags.FLAGS.run_dir)
     work = prepare(run)
     found = input_files.find(flags.FLAGS.images, IMAGE_EXTENSIONS)

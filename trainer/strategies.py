@@ -34,8 +34,12 @@ def has_bfloat16() -> bool:
         details = tf.config.experimental.get_device_details(device)
         if details.get("compute_capability", (0, 0)) >= (8, 0):
             return True
-    cpu = pathlib.Path("/proc/cpuinfo")
-    flags = cpu.read_text().split() if cpu.exists() else []
+    return cpu_has_bfloat16(pathlib.Path("/proc/cpuinfo"))
+
+
+def cpu_has_bfloat16(cpuinfo: pathlib.Path) -> bool:
+    """Whether Linux's list of the processor's flags names bfloat16."""
+    flags = cpuinfo.read_text().split() if cpuinfo.exists() else []
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
@@ -43,7 +47,7 @@ def prepare(precision: str, seed: int) -> None:
     """Sets precision and seeds; every kernel gives the same bits each run."""
     policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision]
     tf.keras.mixed_precision.set_global_policy(policy)
-    # Not 0: with it, tf.data refuses the seeds of the epochs, tensors.
+    # Not 0, which tf.data refuses; see loop.run.
     tf.keras.utils.set_random_seed(seed + 1)
     tf.config.experimental.enable_op_determinism()
     for gpu in tf.config.list_physical_devices("GPU"):

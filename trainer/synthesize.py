@@ -5,9 +5,9 @@ r"""Masks in, tissue out: PNG images in any seed and style.
 
 Writes `<mask>_<seed>.png` at the run's finest um/px, and `synthesis.json`:
 what seed, style and mask each file was made from; with --stages the coarser
-images go to `stages/<k>/`. Without --style_from a
-style is drawn from those of the training images by the seed and the mask's
-name, so it does not depend on which other masks are given.
+images go to `stages/<k>/`. Without --style_from a style is drawn from those
+of the training images by the seed and the mask's name, so it does not depend
+on which other masks are given.
 """
 
 import json
@@ -48,7 +48,11 @@ flags.DEFINE_integer("seed", 0, "of the first image of each mask", 0)
 flags.DEFINE_integer("samples", 1, "images per mask, seeds from --seed up", 1)
 flags.DEFINE_string("style_from", None, "image whose stain is taken")
 flags.DEFINE_float(
-    "style_mpp", None, "um/px of --style_from; else its TIFF states it", 0.01
+    "style_mpp",
+    None,
+    "um/px of --style_from; else its TIFF states it",
+    0.01,
+    100,
 )
 flags.DEFINE_bool("stages", False, "write the image of every stage as well")
 flags.mark_flags_as_required(["run_dir", "masks", "output"])
@@ -64,6 +68,8 @@ def main() -> None:
     from histogan_tf.data.images import MASK_EXTENSIONS
     from histogan_tf.files import atomic_directory
 
+    for name in ("mpp", "style_mpp"):
+        input_files.check_scale(name, flags.FLAGS[name].value)
     run = run_dir.open_run(flags.FLAGS.run_dir)
     canvas = Canvas(run_dir.load_pyramid(run))
     read, style = mask_reader(run), style_source(run)

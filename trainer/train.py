@@ -12,7 +12,7 @@ import json
 import pathlib
 import shlex
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
@@ -64,7 +64,7 @@ def settings() -> "Config":
 
     config = presets.PRESETS[FLAGS.preset]()
     if FLAGS.config:
-        values = config_json.to_dict(config) | _read(FLAGS.config)
+        values = _merged(config_json.to_dict(config), _read(FLAGS.config))
         config = config_json.from_dict(values, FLAGS.config)
     precision = FLAGS.precision
     if precision == "auto":
@@ -87,47 +87,41 @@ def _read(path: str) -> dict:
     return values
 
 
+def _merged(old: Any, new: Any) -> Any:
+    """`new` over `old`, key by key; lists (the stages) are replaced."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return new
+    both = {key: _merged(old.get(key), value) for key, value in new.items()}
+    return old | both
+
+
 def main() -> None:
     """Opens or makes the run directory and trains its phases in order."""
     from histogan_tf import run_dir
     from histogan_tf.data import manifest as manifests
-    from trainer import loop, phases, strategies
+    from trainer import bars, loop, phases, strategies
 
     manifest = manifests.load(FLAGS.data)
     config = phases.effective(settings(), manifest)
     phases.check_data(config, manifest)
     strategies.prepare(config.precision, config.seed)
     strategy = strategies.STRATEGIES[FLAGS.strategy]()
-    run = run_dir.create_run(
-        FLAGS.run_dir, config, manifest.classes, _data(config, manifest)
-    )
+    phases.check_replicas(config, strategy.num_replicas_in_sync)
+    # Styles take seconds to measure, and a run that exists has them.
+    exists = run_dir.RunDir(pathlib.Path(FLAGS.run_dir)).config_path.exists()
+    data = {"hash": manifest.hash} if exists else _data(config, manifest)
+    run = run_dir.create_run(FLAGS.run_dir, config, manifest.classes, data)
     _note_command(run)
     source = phases.Source(config, manifest, run)
     every = loop.LoopSettings(FLAGS.log_every, FLAGS.save_every)
-    with bar() as progress:
-        for phase in phases.phases(source):
-            if loop.is_complete(phase):
-                continue
-            loop.run(phase, strategy, every, _watch(phase, source, progress))
+    todo = phases.phases(source)
+    with bars.Bars(todo) as shown:
+        for phase in todo:
+            if not loop.is_complete(phase):
+                loop.run(phase, strategy, every, _watch(phase, source, shown))
 
 
-def bar():
-    """A progress bar with the time left, on stderr."""
-    from rich import progress as bars
-    from rich.console import Console
-
-    return bars.Progress(
-        bars.TextColumn("{task.description}"),
-        bars.BarColumn(),
-        bars.MofNCompleteColumn(),
-        bars.TimeElapsedColumn(),
-        bars.TextColumn("left"),
-        bars.TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
-
-
-def _watch(phase, source, progress):
+def _watch(phase, source, shown):
     from histogan_tf import config_json
     from trainer import watching
 
@@ -145,14 +139,13 @@ def _watch(phase, source, progress):
             FLAGS.look_every,
             watching.hyper_parameters(config_json.to_dict(source.config)),
         ),
-        progress,
+        shown,
     )
 
 
 def _data(config: "Config", manifest: "Manifest") -> dict:
     """What data.json says: hash, names, and the training tiles' styles."""
     from histogan_tf.data import dataset
-    from trainer import phases
 
     return {
         "folder": str(manifest.folder),

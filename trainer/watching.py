@@ -1,29 +1,30 @@
-"""What a person sees of a training: a progress bar and TensorBoard.
+"""What a person sees of a training: TensorBoard, and bars in a terminal.
 
-In: losses from the loop, validation tiles. Out: a bar with the time left,
-event files in the phase's folder (losses, images/s, learning rates,
-validation Dice and IoU per class, a grid real | mask | synthetic |
-segmentation), read by `histogan_tf.report` too.
+In: losses from the loop, validation tiles. Out: event files in the phase's
+folder (losses, images/s, learning rates, validation Dice and IoU per class,
+a grid real | mask | synthetic | segmentation), which `histogan_tf.report`
+reads too; `bars.Bars` are moved.
 """
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from rich.progress import Progress
 
 from histogan_tf import canvas, pictures
 from histogan_tf.data.dataset import Tiles
 from histogan_tf.metrics import segmentation
+from trainer.bars import Bars
 from trainer.loop import Phase
 
 # Tiles whose segmentation is scored, and that are shown, at each look.
 _SCORED, _SHOWN = 16, 6
+_LARGEST_SHOWN = 256  # px
 
-Paint = Callable[[dict[str, np.ndarray]], np.ndarray]
+Tile = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -43,17 +44,16 @@ class Look:
 class Watch:
     """Tells the terminal and TensorBoard of one phase."""
 
-    def __init__(self, phase: Phase, look: Look, progress: Progress):
-        self.phase, self.look, self.progress = phase, look, progress
-        folder = phase.folder / "events"
-        self.writer = tf.summary.create_file_writer(str(folder))
+    def __init__(self, phase: Phase, look: Look, bars: Bars):
+        self.phase, self.look, self.bars = phase, look, bars
+        self.tiles: list[Tile] | None = None
 
     def begin(self, model: tf.keras.Model, step: int) -> None:
         """Shows the bar; notes the settings beside the curves."""
         self.model, self.last, self.time = model, step, time.monotonic()
-        self.task = self.progress.add_task(
-            self.phase.name, total=self.phase.steps, completed=step
-        )
+        folder = self.phase.folder / "events"
+        self.writer = tf.summary.create_file_writer(str(folder))
+        self.bars.begin(self.phase, step)
         self.segment = canvas.segment_with(
             model.average_segmenter, len(self.look.names)
         )
@@ -69,26 +69,18 @@ class Watch:
                 tf.summary.scalar(f"loss/{name}", value)
             tf.summary.scalar("speed/images_per_second", speed)
             self._rates()
-            if step % self.look.every == 0 or step == self.phase.steps:
+            looks = [n // self.look.every for n in (self.last, step)]
+            if looks[0] < looks[1] or step == self.phase.steps:
                 self._look()
         self.writer.flush()
-        self.progress.update(
-            self.task, completed=step, description=self._text(losses)
-        )
+        self.bars.update(self.phase, step, by_network(losses))
         # Looking is not training: it stays out of the speed.
         self.last, self.time = step, time.monotonic()
 
     def end(self) -> None:
         """Closes the event file and stops the bar."""
         self.writer.close()
-        self.progress.stop_task(self.task)
-
-    def _text(self, losses: dict[str, float]) -> str:
-        parts = [
-            f"{network[0].upper()} {sum(v for _, v in group):.2f}"
-            for network, group in _by_network(losses).items()
-        ]
-        return f"{self.phase.name} ({' '.join(parts)})"
+        self.bars.end(self.phase)
 
     def _rates(self) -> None:
         for name in ("generator", "critic", "segmenter"):
@@ -100,23 +92,28 @@ class Watch:
     def _look(self) -> None:
         if self.look.tiles is None:
             return
-        tiles = list(self.look.tiles.dataset.take(_SCORED).as_numpy_iterator())
-        found = [np.argmax(self.segment(t["image"]), -1) for t in tiles]
-        self._score(tiles, found)
+        if self.tiles is None:
+            some = self.look.tiles.dataset.take(_SCORED)
+            self.tiles = list(some.as_numpy_iterator())
+        found = [
+            np.argmax(self.segment(t["image"]), -1).astype(np.uint8)
+            for t in self.tiles
+        ]
+        self._score(found)
         rows = [
             self._row(tile, mask)
-            for tile, mask in zip(tiles[:_SHOWN], found, strict=False)
+            for tile, mask in zip(self.tiles[:_SHOWN], found, strict=False)
         ]
         tf.summary.image(
             "real | mask | synthetic | segmentation",
             pictures.grid(rows)[None],
         )
 
-    def _score(self, tiles, found) -> None:
+    def _score(self, found: list[np.ndarray]) -> None:
         classes = len(self.look.names)
         confusion = sum(
             segmentation.confusion_matrix(true_mask(t), mask, classes)
-            for t, mask in zip(tiles, found, strict=True)
+            for t, mask in zip(self.tiles, found, strict=True)
         )
         dice = segmentation.dice(confusion)
         iou = segmentation.iou(confusion)
@@ -125,11 +122,8 @@ class Watch:
                 tf.summary.scalar(f"validation/dice/{name}", dice[index])
                 tf.summary.scalar(f"validation/iou/{name}", iou[index])
 
-    def _row(self, tile, mask) -> list[np.ndarray]:
-        side = min(tile["image"].shape[:2]) // 16 * 16
-        side = min(side, 256)
-        top = [(n - side) // 2 for n in tile["image"].shape[:2]]
-        cut = tuple(slice(t, t + side) for t in top)
+    def _row(self, tile: Tile, mask: np.ndarray) -> list[np.ndarray]:
+        cut = centre(tile["image"].shape[:2])
         colours = self.look.palette
         row = [
             tile["image"][cut],
@@ -138,16 +132,12 @@ class Watch:
         if hasattr(self.model, "average_generator"):
             crop = {k: tile[k][cut] for k in ("image", "labels")}
             row.append(self._paint(crop | {"style": tile["style"]}))
-        row.append(pictures.palette_image(mask[cut].astype(np.uint8), colours))
-        return row
+        return [*row, pictures.palette_image(mask[cut], colours)]
 
-    def _paint(self, tile) -> np.ndarray:
+    def _paint(self, tile: Tile) -> np.ndarray:
         """This stage alone, over the real coarser image."""
         image = tf.constant(tile["image"][None] / np.float32(127.5) - 1.0)
-        batch = {
-            "image": tf.cast(image, tf.float32),
-            "seed": tf.zeros([1], tf.int64),
-        }
+        batch = {"image": image, "seed": tf.zeros([1], tf.int64)}
         labels = tile["labels"][None].astype(np.float32) / 255.0
         painted = self.model.average_generator(
             tf.constant(labels),
@@ -158,20 +148,38 @@ class Watch:
         return canvas.to_uint8(painted[0].numpy())
 
 
-def true_mask(tile: dict[str, np.ndarray]) -> np.ndarray:
+def centre(shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """The middle of an image, a square of sides that 16 divides.
+
+    A tile smaller than 16 px has a side of 8, 4, ... instead.
+    """
+    side = min(*shape, _LARGEST_SHOWN)
+    multiple = 16
+    while multiple > side:
+        multiple //= 2
+    side = side // multiple * multiple
+    top, left = ((n - side) // 2 for n in shape)
+    return slice(top, top + side), slice(left, left + side)
+
+
+def true_mask(tile: Tile) -> np.ndarray:
     """uint8 class ids of a tile's soft labels; 255 where there are none."""
     labels = tile["labels"]
     winner = np.argmax(labels, axis=-1).astype(np.uint8)
-    return np.where(labels.max(axis=-1) < 128, 255, winner).astype(np.uint8)
+    # Of three classes or more the winner may have less than a half.
+    known = labels.sum(axis=-1, dtype=np.int32) >= 128
+    return np.where(known, winner, 255).astype(np.uint8)
 
 
-def hyper_parameters(settings: dict) -> str:
+def hyper_parameters(settings: dict[str, Any]) -> str:
     """The settings as TensorBoard text."""
     return "    " + json.dumps(settings, indent=1).replace("\n", "\n    ")
 
 
-def _by_network(losses):
-    groups = {}
+def by_network(losses: dict[str, float]) -> str:
+    """Losses summed for each network, as in `C 1.20 G 3.40 S 0.90`."""
+    sums: dict[str, float] = {}
     for name, value in losses.items():
-        groups.setdefault(name.split("/")[0], []).append((name, value))
-    return groups
+        letter = name[0].upper()
+        sums[letter] = sums.get(letter, 0.0) + value
+    return " ".join(f"{letter} {value:.2f}" for letter, value in sums.items())

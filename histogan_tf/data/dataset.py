@@ -17,11 +17,12 @@ import numpy as np
 import tensorflow as tf
 
 from histogan_tf.config import AugmentConfig
-from histogan_tf.data import augment, colour
-from histogan_tf.data import records
+from histogan_tf.data import augment, colour, records
 
 _SHUFFLE = 1024
 _FOREVER = 1 << 60
+# AutoGraph takes seconds to read functions that have nothing for it.
+_as_is = tf.autograph.experimental.do_not_convert
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def load_tiles(
     """
     files = tf.data.TFRecordDataset([str(p) for p in shards])
     tiles = files.map(
-        lambda serialized: at_scale(records.decode(serialized), scale),
+        _as_is(lambda text: at_scale(records.decode(text), scale)),
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
@@ -76,6 +77,7 @@ def styles(
 ) -> list[tuple[str, np.ndarray]]:
     """Names and styles (float32 [6]) of the tiles in record files."""
 
+    @_as_is
     def measure(serialized):
         tile = records.decode(serialized)
         small = resample(tile["image"], tile["mpp"], mpp)
@@ -138,7 +140,7 @@ def training_batches(
             raise ValueError("a batch with unlabelled crops needs such tiles")
         streams.append(_crops(unlabelled, settings, rest, start, 1))
     batches = tf.data.Dataset.zip(tuple(streams)).map(
-        lambda *parts: augment.augment(_join(parts), settings.augment),
+        _as_is(lambda *parts: augment.augment(_join(parts), settings.augment)),
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
@@ -154,12 +156,11 @@ def _crops(tiles, settings, count, start, stream):
     first = start * count
     base = _spread(settings.seed)
 
+    @_as_is
     def cut(position, tile):
         # The place in the stream is the seed: nothing else is random.
         seed = base + position * 2 + stream
-        return augment.crop(
-            tile, seed, settings.size, settings.augment.scale
-        )
+        return augment.crop(tile, seed, settings.size, settings.augment.scale)
 
     positions = tf.data.Dataset.range(first, _FOREVER)
     shuffled = _epochs(tiles, settings.seed * 2 + stream, first)
@@ -179,6 +180,7 @@ def _epochs(tiles: Tiles, seed: int, first: int) -> tf.data.Dataset:
     """Endless passes over the tiles, each in an order of its own."""
     epoch, offset = divmod(first, tiles.count)
 
+    @_as_is
     def one(number):
         return tiles.dataset.shuffle(
             min(tiles.count, _SHUFFLE),

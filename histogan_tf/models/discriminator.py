@@ -20,10 +20,9 @@ class Discriminator(tf.keras.Model):
         super().__init__()
         widths = config.widths
         self.first = layers.SpectralConv(widths[0])
-        # The finest level has two convolutions only: its pixels cost most.
         self.encoders = [
             [layers.SpectralBlock(w) for _ in range(config.blocks)]
-            for w in widths[1:]
+            for w in widths
         ]
         self.down = [layers.SpectralConv(w, 1) for w in widths[1:]]
         self.up = [layers.SpectralConv(w, 1) for w in widths[:-1]]
@@ -34,12 +33,13 @@ class Discriminator(tf.keras.Model):
         """See the module."""
         h = self.first(image, training=training)
         skips = []
-        for down, blocks in zip(self.down, self.encoders, strict=True):
-            skips.append(h)
-            h = layers.pixel_norm(layers.halve(h))
-            h = down(h, training=training)
+        for level, blocks in enumerate(self.encoders):
+            if level:
+                h = layers.pixel_norm(layers.halve(h))
+                h = self.down[level - 1](h, training=training)
             for block in blocks:
                 h = block(h, training=training)
+            skips.append(h)
         for level in reversed(range(len(self.decoders))):
             h = layers.pixel_norm(layers.double(h))
             h = self.up[level](h, training=training)

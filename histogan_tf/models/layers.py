@@ -41,6 +41,12 @@ def halve(x: tf.Tensor) -> tf.Tensor:
     return tf.nn.avg_pool2d(x, 2, 2, "VALID")
 
 
+def soften(x: tf.Tensor) -> tf.Tensor:
+    """3x3 average of an image, its border mirrored: like x."""
+    padded = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
+    return tf.nn.avg_pool2d(padded, 3, 1, "VALID")
+
+
 def double(x: tf.Tensor) -> tf.Tensor:
     """Bilinear 2x enlargement, half-pixel centres."""
     size = tf.shape(x)
@@ -67,7 +73,7 @@ def neighbourhood(mask: tf.Tensor) -> tf.Tensor:
     return tf.concat([mask, near, far], axis=-1)
 
 
-class Conv(layers.Layer):
+class Conv(tf.keras.layers.Layer):
     """3x3 (or `size`) convolution, zero padding, He initialisation."""
 
     def __init__(self, width: int, size: int = 3, gain: float = 2.0):
@@ -99,7 +105,7 @@ class _SpectralNormalization(tfa.layers.SpectralNormalization):
         context.merge_call(lambda strategy: normalise())
 
 
-class SpectralConv(layers.Layer):
+class SpectralConv(tf.keras.layers.Layer):
     """Convolution whose kernel Addons keeps at spectral norm 1.
 
     The wrapper writes the kernel back at each training call, so it must
@@ -117,7 +123,7 @@ class SpectralConv(layers.Layer):
         return self.conv(x, training=training)
 
 
-class Modulation(layers.Layer):
+class Modulation(tf.keras.layers.Layer):
     """Pixel norm, then scale and shift from the mask and the style."""
 
     def __init__(self, width: int):
@@ -134,7 +140,7 @@ class Modulation(layers.Layer):
         return pixel_norm(x) * (1.0 + scale) + shift
 
 
-class ModulatedBlock(layers.Layer):
+class ModulatedBlock(tf.keras.layers.Layer):
     """Residual block: twice modulation, leaky ReLU, convolution."""
 
     def __init__(self, width: int):
@@ -152,7 +158,7 @@ class ModulatedBlock(layers.Layer):
         return x + h
 
 
-class NormedBlock(layers.Layer):
+class NormedBlock(tf.keras.layers.Layer):
     """Residual block of the segmenter: pixel norm, ReLU, convolution."""
 
     def __init__(self, width: int):
@@ -167,7 +173,7 @@ class NormedBlock(layers.Layer):
         return x + h
 
 
-class SpectralBlock(layers.Layer):
+class SpectralBlock(tf.keras.layers.Layer):
     """Residual block of the critic: pixel norm, leaky ReLU, convolution.
 
     Without the norm, spectral convolutions shrink what comes up from the

@@ -84,6 +84,4 @@ def pixels(
 ) -> tf.Tensor:
     """Noise over the pixels of `like` [B, H, W, ...], origin at (0, 0)."""
     shape = tf.shape(like)
-    return field(
-        seed, stream, tf.range(shape[1]), tf.range(shape[2]), channels
-    )
+    return field(seed, stream, tf.range(shape[1]), tf.range(shape[2]), channels)

@@ -114,13 +114,14 @@ class SegmenterModel(tf.keras.Model):
     def _painted(self, batch: Batch, teacher: tf.Tensor) -> tf.Tensor:
         """Loss on fresh tissue painted from the batch's own masks.
 
-        Each mask takes its neighbour's style, so that stain tells nothing.
+        Nothing may pass between the batch's images, which may lie on
+        several replicas.
         """
         labels = batch["labels"]
         gap = 1.0 - tf.reduce_sum(labels, axis=-1, keepdims=True)
         mask = labels + gap * losses.confident(teacher, 0.0)
-        style = tf.roll(batch["style"], 1, axis=0)
-        image = tf.stop_gradient(self.paint(mask, style, batch["seed"]))
+        image = self.paint(mask, batch["style"], batch["seed"])
+        image = tf.stop_gradient(image)
         logits = self.read(self.segmenter, image)
         fit = losses.cross_entropy(logits, mask, self.class_weights)
         fit += losses.soft_dice(logits, mask)

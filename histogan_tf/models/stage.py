@@ -6,8 +6,8 @@ seed int64 [B]. Out: trained weights and their exponential averages, which
 are what inference uses.
 
 Teacher forcing (DESIGN section 4): the coarser image of stage k > 0 is the
-real one, averaged 2x2, with noise on it (conditioning augmentation, Ho et
-al. 2021), so that stages are independent of one another.
+real one, averaged 2x2, with blur and noise (conditioning augmentation, Ho
+et al. 2021), so that stages are independent of one another.
 
 Every loss is a sum over this replica's images divided by the global batch,
 so sums over replicas are the global loss. Critic and generator are updated
@@ -32,7 +32,7 @@ from histogan_tf.models.segmenter_loss import segmenter_losses
 
 Batch = dict[str, tf.Tensor]
 
-_COARSE_AMOUNT, _COARSE_NOISE = 1001, 1002
+_COARSE_AMOUNT, _COARSE_NOISE, _COARSE_BLUR = 1001, 1002, 1003
 _TERMS = (
     "critic/classes",
     "critic/generated",
@@ -129,13 +129,19 @@ class StageModel(tf.keras.Model):
         )
 
     def coarse(self, batch: Batch) -> tf.Tensor | None:
-        """The noisy real coarser image, enlarged; None at stage 0."""
+        """The real coarser image, blurred, noisy, enlarged; None at stage 0.
+
+        What the coarser stage paints is softer than what it saw; without
+        the blur the finer stage answers softness with a regular weave.
+        """
         if self.index == 0:
             return None
-        small = layers.halve(batch["image"])
+        seed, small = batch["seed"], layers.halve(batch["image"])
+        blur = noise.uniform(seed, _COARSE_BLUR)[:, None, None]
+        small += blur * (layers.soften(small) - small)
         limit = self.loss_settings.coarse_noise
-        amount = noise.uniform(batch["seed"], _COARSE_AMOUNT)[:, None, None]
-        grain = noise.pixels(batch["seed"], _COARSE_NOISE, small, 3)
+        amount = noise.uniform(seed, _COARSE_AMOUNT)[:, None, None]
+        grain = noise.pixels(seed, _COARSE_NOISE, small, 3)
         return layers.double(small + limit * amount * grain)
 
     def teach(self, batch: Batch) -> tf.Tensor:
@@ -217,9 +223,7 @@ class StageModel(tf.keras.Model):
             terms, painted = self.adversarial_losses(batch, mask, sure, True)
             critic_loss = total(terms, "critic/")
             generator_loss = total(terms, "generator/")
-        self._update(
-            tape, critic_loss, self.critic, self.critic_optimizer
-        )
+        self._update(tape, critic_loss, self.critic, self.critic_optimizer)
         self._update(
             tape, generator_loss, self.generator, self.generator_optimizer
         )
@@ -263,7 +267,13 @@ class StageModel(tf.keras.Model):
             * self._sum(paired + losses.soft_dice(logits, mask)),
         }
 
-    def _update(self, tape, loss, network, optimizer) -> None:
+    def _update(
+        self,
+        tape: tf.GradientTape,
+        loss: tf.Tensor,
+        network: tf.keras.Model,
+        optimizer: tf.keras.optimizers.Optimizer,
+    ) -> None:
         variables = network.trainable_variables
         gradients = tape.gradient(loss, variables)
         optimizer.apply_gradients(zip(gradients, variables, strict=True))

@@ -32,8 +32,8 @@ _INK = "#010203"  # a colour no line has, turned into currentColor
 class Axis:
     """Limits of the values' axis; None: from the data.
 
-    clip: end the axis at the 99th percentile where single values tower more
-    than threefold above it.
+    clip: where single values tower more than threefold above the 99th
+    percentile, end the axis 10 % above that (`top`) and begin it at 0.
     """
 
     low: float | None = None
@@ -122,7 +122,10 @@ def _line(axes: Any, curve: Curve, color: str) -> None:
 
 
 def _frame(axes: Any, curves: Sequence[Curve], axis: Axis) -> None:
-    axes.set_ylim(axis.low, top(curves) if axis.clip else axis.high)
+    low, high = axis.low, axis.high
+    if axis.clip and (high := top(curves)) is not None:
+        low = min(0.0, *(min(c.values) for c in curves if c.values))
+    axes.set_ylim(low, high)
     axes.locator_params(axis="x", nbins=6)
     axes.set_xlabel("step", color=_INK)
     axes.grid(color=_INK, alpha=0.12, lw=0.6)

@@ -1,7 +1,7 @@
 """Image grids of the report, a block per stage.
 
 In: `StageGrid`s. Out: HTML tables of pictures; columns are examples. Small
-pictures are enlarged by whole factors, pixels repeated, to about 180 px; big
+pictures are enlarged by whole factors, pixels repeated, to 200 px at most; big
 ones are shown reduced until the reader asks for their full size.
 """
 
@@ -12,7 +12,7 @@ from histogan_tf.report import markup
 from histogan_tf.report.facts import Row, StageGrid
 from histogan_tf.report.markup import Html, element
 
-_WANTED, _MOST = 180, 256  # px on the page
+_MOST = 200  # px on the page
 
 
 def section(grids: tuple[StageGrid, ...]) -> Html:
@@ -25,7 +25,7 @@ def section(grids: tuple[StageGrid, ...]) -> Html:
 
 def factor(width: int) -> int:
     """Whole factor by which a picture of this width is enlarged."""
-    return max(1, round(_WANTED / width))
+    return max(1, _MOST // width)
 
 
 def _grid(grid: StageGrid) -> Html:

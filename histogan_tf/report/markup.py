@@ -55,9 +55,11 @@ def join(children: Iterable[Any]) -> Html:
 
 
 def table(head: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Html:
-    """A table that scrolls sideways; numbers and dashes stand right."""
+    """A table that scrolls sideways where the page is narrower."""
     top = element("tr", *(element("th", cell) for cell in head))
-    body = [element("tr", *(_cell(cell) for cell in row)) for row in rows]
+    body = [
+        element("tr", *(element("td", cell) for cell in row)) for row in rows
+    ]
     return element(
         "div",
         element("table", element("thead", top), element("tbody", *body)),
@@ -99,12 +101,11 @@ def missing(what: str, program: str) -> Html:
     )
 
 
-def swatch(color: Sequence[int]) -> Html:
-    """A small square of an RGB colour."""
+def swatch(color: Sequence[int], name: str) -> Html:
+    """A class: a small square of its RGB colour, and its name."""
     red, green, blue = (int(c) for c in color)
-    return element(
-        "i", class_="swatch", style=f"background:rgb({red},{green},{blue})"
-    )
+    box = element("i", style=f"background:rgb({red},{green},{blue})")
+    return element("span", box, element("span", name), class_="swatch")
 
 
 def data_uri(image: np.ndarray) -> str:
@@ -120,10 +121,3 @@ def data_uri(image: np.ndarray) -> str:
         swapped = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         kind, data = "jpeg", cv2.imencode(".jpg", swapped, options)[1].tobytes()
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-
-
-def _cell(value: Any) -> Html:
-    text = str(value)
-    right = text == DASH or text.removeprefix("-")[:1].isdigit()
-    plain = not isinstance(value, Html)
-    return element("td", value, class_="number" if right and plain else None)

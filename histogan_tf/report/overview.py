@@ -117,7 +117,7 @@ def _classes(facts: ReportFacts) -> Html:
     rows = [
         (
             str(info.id),
-            markup.join([markup.swatch(info.color), info.name]),
+            markup.swatch(info.color, info.name),
             element("code", "#{:02x}{:02x}{:02x}".format(*info.color)),
             "painted between instances" if info.boundary else "",
         )
@@ -135,7 +135,7 @@ def _stages(facts: ReportFacts) -> Html:
             (
                 f"Stage {index}",
                 f"{mpp:g}",
-                f"{stage.crop} px, {stage.crop * mpp:g} µm",
+                _length(stage.crop, mpp),
                 str(stage.batch),
                 f"{stage.steps:,}",
                 _network(stage.generator),
@@ -147,7 +147,7 @@ def _stages(facts: ReportFacts) -> Html:
         ("Segmenter", config.segmenter),
         ("Judge", config.judge),
     ):
-        crop = f"{part.crop} px, {part.crop * config.finest_mpp:g} µm"
+        crop = _length(part.crop, config.finest_mpp)
         scale, steps = f"{config.finest_mpp:g}", f"{part.steps:,}"
         network = _network(part.network)
         rows.append(
@@ -163,6 +163,11 @@ def _stages(facts: ReportFacts) -> Html:
         " images alone."
     )
     return markup.join([markup.table(head, rows), element("p", note)])
+
+
+def _length(pixels: int, mpp: float) -> str:
+    # Spaces that do not break, for narrow screens.
+    return f"{pixels}\u00a0px, {pixels * mpp:g}\u00a0µm"
 
 
 def _network(network: NetworkConfig) -> Html:

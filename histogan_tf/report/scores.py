@@ -63,9 +63,9 @@ def _segmentation_card(
     names = scores.get("classes") or list(colors)
     rows = []
     for index, name in enumerate(names):
-        color = markup.swatch(colors.get(name, (128, 128, 128)))
+        color = colors.get(name, (128, 128, 128))
         values = [_at(scores.get(column), index) for column in columns]
-        rows.append((markup.join([color, name]), *map(number, values)))
+        rows.append((markup.swatch(color, name), *map(number, values)))
     means = [scores.get(f"mean_{column}") for column in columns]
     rows.append(
         (element("b", "mean"), *(element("b", number(m)) for m in means))

@@ -26,20 +26,22 @@ code{font-size:13px;overflow-wrap:anywhere}
 border-radius:10px;padding:10px 16px;flex:1 1 130px}
 .tiles strong{display:block;font-size:22px;white-space:nowrap}
 .tiles span{color:var(--soft);font-size:13px}
-.scroll{overflow-x:auto;max-width:100%}
+.scroll{overflow-x:auto;max-width:100%;margin-bottom:10px}
 table{border-collapse:collapse;font-size:14px}
 th,td{text-align:left;padding:4px 12px 4px 0;vertical-align:top;
 border-bottom:1px solid var(--line);font-weight:inherit}
 thead th,.pairs th{color:var(--soft);font-size:13px}
 thead th{vertical-align:bottom}
 .pairs th{white-space:nowrap}
-td.number,td>b{font-variant-numeric:tabular-nums}
-.swatch{display:inline-block;width:14px;height:14px;border-radius:3px;
-border:1px solid var(--soft);vertical-align:-2px;margin-right:8px}
+td{font-variant-numeric:tabular-nums}
+.swatch{display:flex;gap:8px;align-items:baseline}
+.swatch i{flex:none;width:13px;height:13px;border-radius:3px;
+border:1px solid var(--soft);transform:translateY(2px)}
 .missing{background:var(--note);border-radius:6px;padding:6px 10px}
 .protocol,small{color:var(--soft);font-size:13px}
 .cards{display:grid;gap:14px;
 grid-template-columns:repeat(auto-fill,minmax(min(100%,370px),1fr))}
+.card td,.card th{padding-right:10px}
 .card{border:1px solid var(--line);border-radius:8px;padding:12px 14px;
 min-width:0}
 .figures{display:grid;gap:18px 22px;
@@ -56,13 +58,14 @@ vertical-align:4px}
 .gallery th,.gallery td{border:0;padding:2px;vertical-align:middle}
 .gallery thead th{font-size:12px;max-width:180px;overflow-wrap:anywhere}
 .gallery tbody th{position:sticky;left:0;background:var(--card);
-padding-right:10px;min-width:84px;max-width:120px;font-size:13px}
-.gallery img{display:block;max-width:256px;height:auto}
+padding-right:10px;min-width:112px;max-width:130px;font-size:13px}
+.gallery img{display:block;max-width:200px;height:auto}
 .gallery:has(.zoom:checked) img{max-width:none}
 .pixels{image-rendering:pixelated}
 details summary{cursor:pointer;margin-top:10px}
 @media(max-width:600px){main{padding:14px 10px 40px}
-section{padding:14px 12px}.gallery tbody th{min-width:64px;max-width:72px}
+section{padding:14px 12px}.gallery tbody th{min-width:88px;
+max-width:88px;font-size:12px;overflow-wrap:anywhere}
 .gallery img{max-width:150px}}
 @media print{section{break-inside:auto}.scroll{overflow:visible}}
 """

@@ -1,0 +1,35 @@
+"""Runs a program inside the test's process, so TensorFlow loads but once.
+
+Programs define flags of the same names, so a program's flags are taken away
+again after it has run.
+"""
+
+import importlib
+import sys
+
+from absl import flags
+
+from trainer import program
+
+
+def run_program(name, capsys, monkeypatch, **values):
+    """Runs `python -m <name> --key=value ...`.
+
+    Returns:
+      (exit code, stdout, stderr).
+    """
+    known = set(flags.FLAGS)
+    module = importlib.import_module(name)
+    arguments = [f"--{key}={value}" for key, value in values.items()]
+    monkeypatch.setattr(sys, "argv", [name, *arguments])
+    code = 0
+    try:
+        program.run(module.main)
+    except SystemExit as error:
+        code = error.code or 0
+    finally:
+        for flag in set(flags.FLAGS) - known:
+            delattr(flags.FLAGS, flag)
+        del sys.modules[name]
+    out, err = capsys.readouterr()
+    return code, out, err

@@ -1,0 +1,218 @@
+"""Pipeline: labels by hand, epochs, composition, and resuming bit for bit."""
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from histogan_tf.config import AugmentConfig
+from histogan_tf.data import colour, dataset, records
+from histogan_tf.data.dataset import CropSettings, Scale, Tiles
+from histogan_tf.data.records import Tile
+
+STILL = AugmentConfig(flips=False, scale=1.0, warp=0.0, stain=0.0)
+LOUD = AugmentConfig(flips=True, scale=1.2, warp=0.05, stain=0.1)
+SCALE = Scale(5.0, 10.0, 3)
+
+
+def write(folder, name, tiles):
+    path = folder / f"{name}.tfrecord"
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for tile in tiles:
+            writer.write(records.encode(tile))
+    return path
+
+
+def noisy_tile(index, labelled=True):
+    rng = np.random.default_rng(index)
+    image = rng.integers(60, 220, (40, 36, 3)).astype(np.uint8)
+    mask = rng.integers(0, 3, (40, 36)).astype(np.uint8)
+    return Tile(f"tile_{index}", image, mask if labelled else None, 2.5)
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shards")
+    return {
+        "labelled": write(folder, "labelled", map(noisy_tile, range(3))),
+        "unlabelled": write(
+            folder, "unlabelled", [noisy_tile(i, False) for i in (7, 8)]
+        ),
+    }
+
+
+def tiles_of(shards, kind, count, cache=True):
+    return dataset.load_tiles([shards[kind]], count, SCALE, cache)
+
+
+def pipeline(shards, settings, start=0, cache=True):
+    labelled = tiles_of(shards, "labelled", 3, cache)
+    rest = settings.batch - settings.labelled
+    unlabelled = tiles_of(shards, "unlabelled", 2, cache) if rest else None
+    return dataset.training_batches(labelled, unlabelled, settings, start)
+
+
+def take(batches, count):
+    return list(batches.take(count).as_numpy_iterator())
+
+
+# One tile
+
+
+def test_labels_are_soft_at_the_coarse_scale():
+    mask = [[0, 1, 2, 2], [1, 255, 2, 2], [255, 255, 0, 0], [255, 255, 1, 1]]
+    tile = {
+        "image": tf.zeros([4, 4, 3], tf.uint8),
+        "mask": tf.constant(mask, tf.uint8),
+        "mpp": tf.constant(2.5),
+    }
+    found = dataset.at_scale(tile, SCALE)["labels"]
+    assert found.dtype == tf.uint8
+    # A quarter of 255 is 63.75, a half 127.5 (rounded to even); the ignored
+    # quarter of the first pixel belongs to nobody, the third is ignored.
+    assert found.numpy().tolist() == [
+        [[64, 128, 0], [0, 0, 255]],
+        [[0, 0, 0], [128, 128, 0]],
+    ]
+
+
+def test_images_are_area_averages():
+    image = np.random.default_rng(0).integers(0, 256, (8, 12, 3))
+    tile = {
+        "image": tf.constant(image, tf.uint8),
+        "mask": tf.zeros([8, 12], tf.uint8),
+        "mpp": tf.constant(2.5),
+    }
+    found = dataset.at_scale(tile, SCALE)
+    wanted = image.reshape(4, 2, 6, 2, 3).mean((1, 3))
+    np.testing.assert_array_equal(found["image"], np.round(wanted))
+    # Style is measured at the coarsest scale, 10 um/px.
+    coarse = image.reshape(2, 4, 3, 4, 3).mean((1, 3)) / 127.5 - 1
+    wanted = colour.style_of(tf.constant(coarse, tf.float32))
+    np.testing.assert_allclose(found["style"], wanted, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "mpp, target, size",
+    [(0.5, 2.0, (2, 3)), (0.62, 4.96, (1, 2)), (2.0, 2.0, (10, 12))],
+)
+def test_resample_sizes(mpp, target, size):
+    image = tf.fill([10, 12, 3], 7.0)
+    found = dataset.resample(image, tf.constant(mpp), target)
+    assert found.shape == (*size, 3)
+    np.testing.assert_allclose(found, np.full((*size, 3), 7.0), rtol=1e-6)
+
+
+def test_resample_never_vanishes():
+    found = dataset.resample(tf.ones([3, 3, 1]), tf.constant(1.0), 100.0)
+    assert found.shape == (1, 1, 1)
+
+
+def test_to_uint8_rounds_and_clips():
+    found = dataset.to_uint8(tf.constant([-3.0, 0.4, 0.6, 254.7, 300.0]))
+    assert found.numpy().tolist() == [0, 0, 1, 255, 255]
+
+
+def test_styles_by_name(shards):
+    found = dataset.styles([shards["labelled"], shards["unlabelled"]], 10.0)
+    names = ["tile_0", "tile_1", "tile_2", "tile_7", "tile_8"]
+    assert [name for name, _ in found] == names
+    loaded = tiles_of(shards, "labelled", 3).dataset.as_numpy_iterator()
+    for (_, style), tile in zip(found, loaded, strict=False):
+        np.testing.assert_allclose(style, tile["style"], atol=1e-6)
+
+
+# Batches
+
+
+def test_composition_of_a_batch(shards):
+    settings = CropSettings(12, 6, 4, 3, LOUD)
+    (batch,) = take(pipeline(shards, settings), 1)
+    assert {k: (v.shape, v.dtype.name) for k, v in batch.items()} == {
+        "image": ((6, 12, 12, 3), "float32"),
+        "labels": ((6, 12, 12, 3), "float32"),
+        "style": ((6, 6), "float32"),
+        "seed": ((6,), "int64"),
+    }
+    assert np.abs(batch["image"]).max() <= 1.0001
+    # Labelled images first; the others' labels are zero throughout.
+    np.testing.assert_allclose(batch["labels"][:4].sum(-1), 1, atol=0.02)
+    assert not batch["labels"][4:].any()
+
+
+def test_no_two_crops_share_a_seed(shards):
+    settings = CropSettings(12, 6, 4, 3, STILL)
+    batches = take(pipeline(shards, settings), 6)
+    seeds = np.concatenate([b["seed"] for b in batches])
+    assert len(set(seeds.tolist())) == 36
+    other = take(pipeline(shards, CropSettings(12, 6, 4, 4, STILL)), 6)
+    assert not set(seeds) & set(np.concatenate([b["seed"] for b in other]))
+
+
+def test_unlabelled_crops_need_unlabelled_tiles(shards):
+    labelled = tiles_of(shards, "labelled", 3)
+    with pytest.raises(ValueError, match="unlabelled"):
+        dataset.training_batches(
+            labelled, None, CropSettings(12, 6, 4, 3, STILL)
+        )
+
+
+@pytest.mark.parametrize(
+    "labelled, cache, start", [(4, True, 1), (4, False, 4), (7, True, 5)]
+)
+def test_starting_at_a_step_gives_what_an_uninterrupted_run_gives(
+    shards, labelled, cache, start
+):
+    # Batches of 4 or 7 from 3 tiles: steps begin inside epochs.
+    settings = CropSettings(12, 7, labelled, 11, LOUD)
+    whole = take(pipeline(shards, settings, 0, cache), start + 2)
+    part = take(pipeline(shards, settings, start, cache), 2)
+    for one, two in zip(whole[start:], part, strict=True):
+        for key, value in one.items():
+            np.testing.assert_array_equal(value, two[key], key)
+
+
+@pytest.mark.parametrize("seed", [0, 2**31 * 64 - 1])
+def test_seeds_as_large_as_a_config_allows(shards, seed):
+    settings = CropSettings(12, 3, 3, seed, STILL)
+    batches = take(pipeline(shards, settings), 2)
+    assert len({int(s) for b in batches for s in b["seed"]}) == 6
+
+
+def order_of_tiles(count, batch, steps, seed=0, start=0):
+    """Which of `count` flat tiles each crop of the stream came from."""
+    values = tf.range(count)
+
+    def flat(i):
+        image = tf.fill([8, 8, 3], tf.cast(i * 10, tf.uint8))
+        return {
+            "image": image,
+            "labels": tf.fill([8, 8, 1], tf.constant(255, tf.uint8)),
+            "style": tf.zeros([6]),
+        }
+
+    tiles = Tiles(tf.data.Dataset.from_tensor_slices(values).map(flat), count)
+    settings = CropSettings(8, batch, batch, seed, STILL)
+    batches = take(
+        dataset.training_batches(tiles, None, settings, start), steps
+    )
+    pixels = np.concatenate([b["image"][:, 0, 0, 0] for b in batches])
+    return np.round((pixels + 1) * 12.75).astype(int).tolist()
+
+
+@pytest.mark.parametrize("count, batch", [(5, 2), (3, 4), (1, 3), (7, 7)])
+def test_each_epoch_shows_each_tile_once(count, batch):
+    steps = -(-4 * count // batch)
+    order = order_of_tiles(count, batch, steps)
+    epochs = [order[i * count : (i + 1) * count] for i in range(4)]
+    for epoch in epochs:
+        assert sorted(epoch) == list(range(count))
+    if count >= 5:
+        assert any(a != b for a, b in itertools.pairwise(epochs))
+
+
+def test_orders_differ_by_seed_and_resume_inside_an_epoch():
+    whole = order_of_tiles(7, 3, 10)
+    assert order_of_tiles(7, 3, 10, seed=1) != whole
+    assert order_of_tiles(7, 3, 6, start=4) == whole[12:]

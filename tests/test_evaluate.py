@@ -1,0 +1,117 @@
+"""trainer.evaluate: a run and records in, metrics and a report out."""
+
+import functools
+import json
+import shutil
+
+import numpy as np
+import pytest
+from programs import run_program
+
+QUICK = {"swd_splits": 2, "swd_patches": 16, "swd_repeats": 1, "examples": 2}
+
+
+@pytest.fixture(scope="module")
+def run(random_run, tmp_path_factory):
+    copy = tmp_path_factory.mktemp("evaluated") / "run"
+    shutil.copytree(random_run, copy)
+    return copy
+
+
+@pytest.fixture
+def evaluate(run, phantom_records, capsys, monkeypatch):
+    return functools.partial(
+        run_program,
+        "trainer.evaluate",
+        capsys,
+        monkeypatch,
+        run_dir=run,
+        data=phantom_records,
+    )
+
+
+def not_a_number(token):
+    raise ValueError(token)
+
+
+def test_metrics_and_report(evaluate, run, phantom_records):
+    code, text, _ = evaluate(**QUICK)
+    assert code == 0 and "mask consistency, Dice" in text
+    page = (run / "report.html").read_text()
+    assert "epithelium" in page and "stain 3" in page
+    first = (run / "metrics.json").read_bytes()
+    metrics = json.loads(first, parse_constant=not_a_number)
+    check_layout(metrics)
+    truth = json.loads((phantom_records / "manifest.json").read_text())
+    assert metrics["protocol"]["data_hash"] == truth["hash"]
+    assert evaluate(**QUICK)[0] == 0
+    assert (run / "metrics.json").read_bytes() == first
+
+
+def check_layout(metrics):
+    assert metrics["protocol"]["images"] == 5
+    segmentation = metrics["segmentation"]
+    assert list(segmentation) == ["segmenter", "judge", "stage 0", "stage 1"]
+    assert segmentation["stage 0"]["mpp"] == 10.0
+    # 4 x 40 x 48 px and one of 38 x 46 at 5 um/px; a quarter at stage 0.
+    assert segmentation["judge"]["pixels"] == 9428
+    assert segmentation["stage 0"]["pixels"] == 2357
+    for entry in [*segmentation.values(), metrics["mask_consistency"]]:
+        assert entry["classes"] == ["stroma", "epithelium", "lumen"]
+        assert len(entry["dice"]) == 3 and entry["images"] == 5
+    real = metrics["mask_consistency"]["real"]["dice"]
+    assert real == segmentation["judge"]["dice"]
+    assert metrics["objects"]["segmenter"]["images"] == 5
+    rows = metrics["sliced_wasserstein"]
+    assert [row["stage"] for row in rows] == [0, 0, 1, 1]
+    for row in rows:
+        ratio = np.divide(row["distances"], row["floor"])
+        np.testing.assert_allclose(row["ratio"], ratio)
+    assert "fid" not in metrics
+
+
+def test_a_feature_network_gives_fid_and_kid(evaluate, run, tmp_path):
+    import tensorflow as tf
+
+    network = tf.keras.Sequential(
+        [
+            tf.keras.layers.InputLayer([16, 16, 3]),
+            tf.keras.layers.AveragePooling2D(8),
+            tf.keras.layers.Flatten(),
+        ]
+    )
+    network.save(tmp_path / "features.keras")
+    code, *_ = evaluate(
+        **QUICK, feature_network=tmp_path / "features.keras", feature_size=16
+    )
+    assert code == 0
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["fid"]["value"] > 0
+    assert metrics["fid"]["images"] == [5, 5] and metrics["fid"]["size"] == 16
+    assert metrics["kid"]["subset_size"] == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"split": "train"}, "split 'train' has no labelled images"),
+        ({"split": "all"}, "split"),
+        ({"data": "/nowhere"}, "/nowhere/manifest.json"),
+        ({"run_dir": "/nowhere"}, "/nowhere/config.json"),
+        ({"object_classes": "nerve"}, "'nerve': allowed are stroma"),
+        ({"feature_network": "/no.keras"}, "/no.keras: feature network"),
+    ],
+)
+def test_bad_flags(evaluate, run, values, message):
+    before = sorted(run.iterdir())
+    code, _, err = evaluate(**values)
+    assert code == 2 and message in err and err.startswith("error: ")
+    assert sorted(run.iterdir()) == before
+
+
+def test_an_untrained_phase_is_named(evaluate, run, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    shutil.rmtree(copy / "judge")
+    code, _, err = evaluate(run_dir=copy)
+    assert code == 2 and "judge/checkpoints: no checkpoint" in err

@@ -1,0 +1,89 @@
+"""Outlines of objects: areas of pixels, holes, validity."""
+
+import numpy as np
+import pytest
+
+from histogan_tf import outlines
+from histogan_tf.data.class_info import ClassInfo
+from histogan_tf.data.classes import ClassTable
+
+
+def drawn(*rows):
+    return np.array([[c == "#" for c in row] for row in rows])
+
+
+@pytest.mark.parametrize(
+    ("inside", "area"),
+    [
+        (drawn("#"), 1),
+        (drawn("###"), 3),
+        (drawn("#", "#"), 2),
+        (drawn("###", "###"), 6),
+        (drawn("###", "#..", "#.."), 5),
+        (drawn("#####", "#...#", "#...#", "#...#", "#####"), 16),
+    ],
+)
+def test_straight_edged_areas_are_those_of_the_pixels(inside, area):
+    shape = outlines.outline(inside)
+    assert shape.is_valid and shape.geom_type == "Polygon"
+    # Traced corners of a hole and of a bend are cut or filled diagonally.
+    assert shape.area == pytest.approx(area, abs=0.8)
+    if inside.all():
+        assert shape.area == pytest.approx(area)
+        assert shape.bounds == (0, 0, *inside.shape[::-1])
+
+
+def test_the_place_is_added():
+    shape = outlines.outline(drawn("##"), top=4, left=7)
+    assert shape.bounds == (7, 4, 9, 5)
+
+
+def test_a_ring_has_one_hole_and_nearly_its_area():
+    rows, columns = np.mgrid[-30:31, -30:31]
+    radius = np.hypot(rows, columns)
+    inside = (radius <= 28) & (radius >= 12)
+    shape = outlines.outline(inside)
+    assert shape.is_valid and len(shape.interiors) == 1
+    assert shape.area == pytest.approx(inside.sum(), rel=0.02)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_noise_gives_valid_shapes(seed):
+    inside = np.random.default_rng(seed).random((24, 24)) < 0.6
+    assert outlines.outline(inside).is_valid
+
+
+def table(*boundary):
+    names = ("stroma", "gland", "lumen", "edge")
+    return ClassTable(
+        tuple(
+            ClassInfo(i, name, (i, 2 * i, 3), boundary=i in boundary)
+            for i, name in enumerate(names)
+        )
+    )
+
+
+def test_one_feature_an_object():
+    mask = np.zeros((10, 20), np.uint8)
+    mask[1:4, 1:4] = 1
+    mask[1:4, 10:15] = 1
+    mask[6:8, 2:4] = 2
+    found = outlines.feature_collection(mask, table(), (1, 2))["features"]
+    names = [f["properties"]["classification"]["name"] for f in found]
+    assert names == ["gland", "gland", "lumen"]
+    assert found[2]["properties"]["classification"]["color"] == [2, 4, 3]
+    ring = found[2]["geometry"]["coordinates"][0]
+    assert set(map(tuple, ring)) == {(2, 6), (4, 6), (4, 8), (2, 8)}
+    assert outlines.feature_collection(mask * 0, table(), (1,)) == {
+        "type": "FeatureCollection",
+        "features": [],
+    }
+
+
+def test_the_boundary_parts_objects_and_belongs_to_one_each():
+    mask = np.array([[1, 1, 3, 3, 1, 1, 0, 3, 2]] * 3, np.uint8)
+    found = outlines.feature_collection(mask, table(3), (1, 2))["features"]
+    columns = [
+        sorted({x for x, _ in f["geometry"]["coordinates"][0]}) for f in found
+    ]
+    assert [(c[0], c[-1]) for c in columns] == [(0, 3), (3, 6), (7, 9)]
