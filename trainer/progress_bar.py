@@ -31,4 +31,6 @@ def progress_bar(task: str) -> Iterator[Callable[[int, int, str], None]]:
     try:
         yield show
     finally:
-        bar.stop()
+        # Stopping a bar that never started would print an empty line.
+        if bar.live.is_started:
+            bar.stop()

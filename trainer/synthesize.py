@@ -124,9 +124,12 @@ def check_ids(
 
     wrong = raw[(raw >= table.count) & (raw != IGNORE)]
     if raw.ndim != 2 or wrong.size:
-        found = f"value {wrong[0]} in {wrong.size} pixels" if wrong.size else ""
+        found = "colours"
+        if raw.ndim == 2:
+            count = int((wrong == wrong[0]).sum())
+            found = f"value {wrong[0]} in {count} pixels"
         raise InputError(
-            f"{path}: {found or 'colours'}; --class_ids allows"
+            f"{path}: {found}; --class_ids allows"
             f" 0..{table.count - 1} and {IGNORE}"
         )
     return raw.astype("uint8")
