@@ -131,7 +131,10 @@ def chart(path: pathlib.Path, rows: Sequence[Line]) -> None:
     axes[0].set_ylim(0, 1)
     for axis in axes[1:]:
         axis.set_yscale("log")
-    axes[0].legend(loc="lower left", fontsize=8)
+        # 1 is the floor; bars on a logarithmic axis need a fixed foot.
+        axis.set_ylim(bottom=0.8)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=5)
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=100, metadata={"Software": None})
     pyplot.close(figure)

@@ -240,7 +240,7 @@ def table(rows: list[dict[str, Any]]) -> str:
             f"{row['stage']:5}  {row['mpp']:6.2f}  {row['crop']:5}"
             f"  {row['batch']:5}  {row['pipeline_images_per_second']:14.1f}"
             f"  {row['train_step_images_per_second']:16.1f}"
-            f"  {row['ratio']:6.1f}  {verdict}"
+            f"  {row['ratio']:6.2f}  {verdict}"
         )
     return "\n".join(out)
 
@@ -263,6 +263,7 @@ def chart(path: pathlib.Path, rows: list[dict[str, Any]]) -> None:
         bars = axis.bar(places, heights, 0.4, label=key.replace("_", " "))
         axis.bar_label(bars, fmt="%.3g", fontsize=8)
     axis.set_yscale("log")
+    axis.set_ylim(bottom=0.1)  # bars on a logarithmic axis need a fixed foot
     axis.set_ylabel("images a second")
     labels = [
         f"stage {row['stage']}\n{row['mpp']:g} um/px\nratio {row['ratio']:.1f}"

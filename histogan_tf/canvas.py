@@ -45,8 +45,9 @@ class Padding:
         ]
 
 
-def padding(height: int, width: int, multiple: int, margin: int) -> Padding:
-    """At least `margin` on each side, sizes a multiple of `multiple`."""
+def padding(shape: tuple[int, ...], multiple: int, margin: int) -> Padding:
+    """For [H, W, ...]: `margin` or more a side, sizes divide by `multiple`."""
+    height, width = shape[:2]
     margin = -(-margin // multiple) * multiple
     return Padding(
         margin,
@@ -98,7 +99,7 @@ class Canvas:
         Returns:
           uint8 RGB images, coarsest first; the last is [H, W, 3].
         """
-        pad = padding(*mask.shape, self.pyramid.multiple, self.margin)
+        pad = padding(mask.shape, self.pyramid.multiple, self.margin)
         filled = np.where(mask == IGNORE, 0, mask)
         soft = np.eye(self.pyramid.classes, dtype=np.float32)[pad.pad(filled)]
         images = self._paint(
@@ -122,7 +123,7 @@ class Canvas:
         Returns:
           float32 [h, w, N] per stage; the last is of the image's size.
         """
-        pad = padding(*image.shape[:2], self.pyramid.multiple, self.margin)
+        pad = padding(image.shape, self.pyramid.multiple, self.margin)
         unit = pad.pad(image).astype(np.float32) / 127.5 - 1.0
         return [
             _unpadded(p[0].numpy(), pad, image.shape[:2], shrink)
@@ -150,7 +151,7 @@ def segment_with(
         return tf.nn.softmax(network(image, no_opinion(image, classes)))
 
     def segment(image: np.ndarray) -> np.ndarray:
-        pad = padding(*image.shape[:2], network.stride, 4 * network.stride)
+        pad = padding(image.shape, network.stride, 4 * network.stride)
         unit = pad.pad(image).astype(np.float32) / 127.5 - 1.0
         return pad.crop(probabilities(unit[None])[0].numpy())
 

@@ -87,6 +87,14 @@ def save_random(model, folder: pathlib.Path, seed: int) -> None:
 
 
 @pytest.fixture(scope="session")
+def random_canvas(random_run):
+    """The canvas of `random_run`; tracing its graphs takes seconds."""
+    from histogan_tf import canvas, run_dir
+
+    return canvas.Canvas(run_dir.load_pyramid(run_dir.open_run(random_run)))
+
+
+@pytest.fixture(scope="session")
 def phantom_files(tmp_path_factory) -> pathlib.Path:
     """Folder of images/ and masks/: five phantoms of 96 x 80 px, 2.5 um/px.
 

@@ -154,7 +154,8 @@ def source(random_run, phantom_files, tmp_path_factory) -> Source:
     return Source(run.config(), data, run)
 
 
-def test_scores_table_and_chart(source, tmp_path):
+def test_scores_table_and_chart(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(fidelity_scores, "SPLITS", 1)
     settings = Settings(tmp_path, tmp_path, tmp_path / "fidelity.json")
     found = fidelity_scores.score(settings, source, source)
     rows = fidelity_table.lines(found)

@@ -6,9 +6,9 @@ import pytest
 from histogan_tf import canvas, run_dir
 
 
-@pytest.fixture(scope="module")
-def made(random_run):
-    return canvas.Canvas(run_dir.load_pyramid(run_dir.open_run(random_run)))
+@pytest.fixture
+def made(random_canvas):
+    return random_canvas
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_ignored_pixels_count_as_class_0(made):
 
 
 def test_padding_mirrors_and_comes_off_again():
-    pad = canvas.padding(3, 5, multiple=4, margin=6)
+    pad = canvas.padding((3, 5), multiple=4, margin=6)
     assert pad == canvas.Padding(8, 9, 8, 11)
     values = np.arange(15).reshape(3, 5)
     padded = pad.pad(values)

@@ -39,13 +39,11 @@ def test_metrics_and_report(evaluate, run, phantom_records):
     assert code == 0 and "mask consistency, Dice" in text
     page = (run / "report.html").read_text()
     assert "epithelium" in page and "stain 3" in page
-    first = (run / "metrics.json").read_bytes()
-    metrics = json.loads(first, parse_constant=not_a_number)
+    written = (run / "metrics.json").read_text()
+    metrics = json.loads(written, parse_constant=not_a_number)
     check_layout(metrics)
     truth = json.loads((phantom_records / "manifest.json").read_text())
     assert metrics["protocol"]["data_hash"] == truth["hash"]
-    assert evaluate(**QUICK)[0] == 0
-    assert (run / "metrics.json").read_bytes() == first
 
 
 def check_layout(metrics):
@@ -70,8 +68,11 @@ def check_layout(metrics):
     assert "fid" not in metrics
 
 
-def test_a_feature_network_gives_fid_and_kid(evaluate, run, tmp_path):
+def test_again_with_a_feature_network(evaluate, run, tmp_path):
+    """The same numbers, to the last digit, and FID and KID beside them."""
     import tensorflow as tf
+
+    before = json.loads((run / "metrics.json").read_text())
 
     network = tf.keras.Sequential(
         [
@@ -86,6 +87,8 @@ def test_a_feature_network_gives_fid_and_kid(evaluate, run, tmp_path):
     )
     assert code == 0
     metrics = json.loads((run / "metrics.json").read_text())
+    for name in set(before) - {"protocol"}:
+        assert metrics[name] == before[name]
     assert metrics["fid"]["value"] > 0
     assert metrics["fid"]["images"] == [5, 5] and metrics["fid"]["size"] == 16
     assert metrics["kid"]["subset_size"] == 2

@@ -58,6 +58,19 @@ def test_halve_by_hand():
     assert layers.halve(x).numpy().ravel().tolist() == [2.5, 4.5]
 
 
+def test_soften_by_hand():
+    x = np.zeros((1, 4, 5, 1), np.float32)
+    x[0, 0, 2] = 9
+    found = layers.soften(tf.constant(x)).numpy()[0, ..., 0]
+    # A ninth each; the border row is mirrored, so it counts twice there.
+    assert found.round(5).tolist() == [
+        [0, 2, 2, 2, 0],
+        [0, 1, 1, 1, 0],
+        [0, 0, 0, 0, 0],
+        [0, 0, 0, 0, 0],
+    ]
+
+
 def test_double_by_hand():
     x = tf.constant([0.0, 4.0])[None, None, :, None]
     # Half-pixel centres: samples at -1/4, 1/4, 3/4 and 5/4 of a pixel.

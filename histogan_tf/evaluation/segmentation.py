@@ -51,10 +51,9 @@ def object_scores(
     tallies = []
     for truth, mask in zip(truths, predicted, strict=True):
         known = np.where(truth == IGNORE, np.uint8(IGNORE), mask)
-        labels = (
-            label_objects(m, object_classes, boundary) for m in (known, truth)
-        )
-        tallies.append(objects.tally(*labels, mpp))
+        found = label_objects(known, object_classes, boundary)
+        wanted = label_objects(truth, object_classes, boundary)
+        tallies.append(objects.tally(found, wanted, mpp))
     return objects.score(tallies)
 
 
