@@ -50,19 +50,19 @@ def demo() -> Config:
         finest_mpp=2.5,
         stages=(
             StageConfig(
-                24, 16, 1500, 1.0,
+                24, 16, 1200, 1.0,
                 _net(24, 48, 64), _net(24, 48, 64), _net(12, 24, 32),
             ),
             StageConfig(
-                48, 6, 600, 10.0,
+                48, 4, 600, 10.0,
                 _net(24, 32), _net(24, 32, 48), _net(12, 24, 32),
             ),
             StageConfig(
-                96, 3, 450, 10.0,
+                96, 2, 400, 10.0,
                 _net(16, 24), _net(16, 24, 32), _net(8, 16, 32),
             ),
         ),
-        segmenter=SegmenterConfig(64, 8, 300, 0.5, 1.0, segmenter),
+        segmenter=SegmenterConfig(64, 8, 200, 0.5, 1.0, segmenter),
         judge=SegmenterConfig(64, 8, 300, 0.0, 0.0, segmenter),
         augment=_CALM,
     )  # fmt: skip

@@ -126,9 +126,13 @@ def test_styles_by_name(shards):
 # Batches
 
 
-def test_composition_of_a_batch(shards):
-    settings = CropSettings(12, 6, 4, 3, LOUD)
-    (batch,) = take(pipeline(shards, settings), 1)
+@pytest.fixture(scope="module")
+def still_batches(shards):
+    return take(pipeline(shards, CropSettings(12, 6, 4, 3, STILL)), 6)
+
+
+def test_composition_of_a_batch(still_batches):
+    batch = still_batches[0]
     assert {k: (v.shape, v.dtype.name) for k, v in batch.items()} == {
         "image": ((6, 12, 12, 3), "float32"),
         "labels": ((6, 12, 12, 3), "float32"),
@@ -141,10 +145,8 @@ def test_composition_of_a_batch(shards):
     assert not batch["labels"][4:].any()
 
 
-def test_no_two_crops_share_a_seed(shards):
-    settings = CropSettings(12, 6, 4, 3, STILL)
-    batches = take(pipeline(shards, settings), 6)
-    seeds = np.concatenate([b["seed"] for b in batches])
+def test_no_two_crops_share_a_seed(shards, still_batches):
+    seeds = np.concatenate([b["seed"] for b in still_batches])
     assert len(set(seeds.tolist())) == 36
     other = take(pipeline(shards, CropSettings(12, 6, 4, 4, STILL)), 6)
     assert not set(seeds) & set(np.concatenate([b["seed"] for b in other]))
@@ -173,9 +175,9 @@ def test_starting_at_a_step_gives_what_an_uninterrupted_run_gives(
             np.testing.assert_array_equal(value, two[key], key)
 
 
-@pytest.mark.parametrize("seed", [0, 2**31 * 64 - 1])
-def test_seeds_as_large_as_a_config_allows(shards, seed):
-    settings = CropSettings(12, 3, 3, seed, STILL)
+def test_seeds_as_large_as_a_config_allows(shards):
+    # Seeds of a config end at 2**31 - 1; phases multiply them by 64.
+    settings = CropSettings(12, 3, 3, 2**31 * 64 - 1, STILL)
     batches = take(pipeline(shards, settings), 2)
     assert len({int(s) for b in batches for s in b["seed"]}) == 6
 
@@ -201,7 +203,7 @@ def order_of_tiles(count, batch, steps, seed=0, start=0):
     return np.round((pixels + 1) * 12.75).astype(int).tolist()
 
 
-@pytest.mark.parametrize("count, batch", [(5, 2), (3, 4), (1, 3), (7, 7)])
+@pytest.mark.parametrize("count, batch", [(5, 2), (3, 4), (1, 3)])
 def test_each_epoch_shows_each_tile_once(count, batch):
     steps = -(-4 * count // batch)
     order = order_of_tiles(count, batch, steps)

@@ -23,6 +23,11 @@ def class_weights(pixels: list[int], limit: float) -> list[float]:
     return [min(limit, total / (present * n)) if n else 0.0 for n in pixels]
 
 
+def labelled(target: tf.Tensor) -> tf.Tensor:
+    """1 for images with a label on any pixel, else 0: [B]."""
+    return tf.cast(tf.reduce_max(target, axis=[1, 2, 3]) > 0, tf.float32)
+
+
 def _mean(values: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(values, axis=[1, 2])
 

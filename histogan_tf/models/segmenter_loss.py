@@ -43,7 +43,7 @@ def segmenter_losses(
       teacher: the averaged segmenter's probabilities [B, H, W, N].
     """
     image, labels = batch["image"], batch["labels"]
-    has_label = tf.reduce_max(labels, axis=[1, 2, 3])
+    has_label = losses.labelled(labels)
     grain = noise.pixels(batch["seed"], _GRAIN, image, 3)
     # The student sees a noisier image than its teacher.
     noisy = image + 0.05 * grain
@@ -64,9 +64,7 @@ def simulated_opinion(batch: dict[str, tf.Tensor]) -> tf.Tensor:
     valid = tf.reduce_sum(labels, axis=-1, keepdims=True)
     blurred = layers.double(layers.halve(labels + (1.0 - valid) * none))
     shown = tf.cast(noise.uniform(seed, _SHOW) < 0.5, tf.float32)
-    shown = shown[..., None, None] * tf.reduce_max(
-        labels, axis=[1, 2, 3], keepdims=True
-    )
+    shown = (shown[:, 0] * losses.labelled(labels))[:, None, None, None]
     trust = _patches(seed, _PATCHES, labels, 1)
     other = _patches(seed, _OTHER, labels, classes)
     other = tf.nn.softmax(8.0 * other)

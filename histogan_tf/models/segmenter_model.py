@@ -92,7 +92,7 @@ class SegmenterModel(tf.keras.Model):
     def terms(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Supervised, consistency and painted terms that the settings ask."""
         image, labels = batch["image"], batch["labels"]
-        has_label = tf.reduce_max(labels, axis=[1, 2, 3])
+        has_label = losses.labelled(labels)
         logits = self.read(self.segmenter, image)
         fit = losses.cross_entropy(logits, labels, self.class_weights)
         fit += has_label * losses.soft_dice(logits, labels)

@@ -177,7 +177,7 @@ class StageModel(tf.keras.Model):
         both = tf.concat([batch["image"], painted], axis=0)
         on_real, on_painted = tf.split(self.critic(both, training=training), 2)
         labels = batch["labels"]
-        unlabelled = 1.0 - tf.reduce_max(labels, axis=[1, 2, 3])
+        unlabelled = 1.0 - losses.labelled(labels)
         semi = settings.unlabelled * (
             unlabelled * losses.real(on_real)
             + losses.cross_entropy(on_real, sure, weights)
