@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # In a process of its own, as a CPU must be split before it is used. Prints
 # for each model: the images of a batch that each call of train_step sees
 # while it is traced, and the largest difference of the weights.
-SCRIPT = '''
+SCRIPT = """
 import json, sys, tempfile, pathlib
 import numpy as np
 import tensorflow as tf
@@ -29,7 +29,7 @@ from histogan_tf.models.segmenter_model import SegmenterModel
 from histogan_tf.models.stage import StageModel
 from trainer import loop, phases, strategies
 
-small = NetworkConfig((4, 6))
+small = NetworkConfig((4,))
 stage = StageConfig(8, 4, 5, 2.0, small, small, small)
 alone = SegmenterConfig(8, 4, 5, network=small)
 config = Config(stages=(stage, stage), segmenter=alone, noise_channels=2)
@@ -107,7 +107,7 @@ for name in sys.argv[1:]:
         "losses": max(abs(one.losses[k] - two.losses[k]) for k in one.losses),
     }
 print(json.dumps(out))
-'''
+"""
 
 
 @pytest.fixture(scope="module")

@@ -1,171 +1,189 @@
-r"""The whole way in one command: data, training, pictures, report.
+"""The whole way, shown: data in, a trained pyramid and its report out.
 
-    python -m trainer.demo --output runs/demo [--data ../shared/data/glas]
+    python -m trainer.demo [--data FOLDER] --output runs/demo
 
-Without --data it paints phantom tissue. With it, it knows two layouts: GlaS
-(images/train_*.png, labels/train_*_anno.png, Grade.csv) and prostate tiles
-(images/*.jpg, masks/*.png). Each step is a program of its own whose command
-line is printed first, so that a reader learns them. Steps whose result is
-there are left out: run it again to go on.
+Without --data it paints phantom tissue. Every program's command line is
+printed before it runs, to be learnt from; run the demo again to go on where
+it was stopped. Below OUTPUT: `phantom/` or nothing, `records/`, `run/` (with
+`report.html`), `synthetic/`, `segmented/`.
 """
 
+import dataclasses
 import pathlib
 import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from histogan_tf import presets
 from histogan_tf.errors import InputError
-from histogan_tf.files import atomic_directory, list_files
 from trainer import program
 
+if TYPE_CHECKING:
+    from histogan_tf.data.ingest_settings import IngestSettings
+
 FLAGS = flags.FLAGS
-flags.DEFINE_string("data", "", "folder of a known data set; empty: phantom")
-flags.DEFINE_string("output", "runs/demo", "folder for all results")
-flags.DEFINE_enum(
-    "preset", "demo", sorted(presets.PRESETS), "settings of the training"
+flags.DEFINE_string("data", None, "folder of a data set; else a phantom")
+flags.DEFINE_string("output", "runs/demo", "folder to make, or to go on with")
+flags.DEFINE_enum("preset", "demo", sorted(presets.PRESETS), "of the training")
+flags.DEFINE_integer(
+    "max_labelled", 10, "training images that keep their masks", 1
 )
+flags.DEFINE_multi_string("set", [], "as in trainer.train; may be repeated")
 
-_TABLES = pathlib.Path("histogan_tf/data/class_tables")
-# Side in px and um/px of a phantom image, and how many: 446 um, 44 px at the
-# demo's coarsest 10 um/px.
-_SIDE, _MPP, _COUNT = 360, 1.24, 28
-# No scale is stated for the prostate tiles; 40x scans have about this.
-_GLEASON_MPP = 0.5
-
-Arguments = list[str]
-
-
-def phantom_arguments(folder: pathlib.Path) -> Arguments:
-    """Paints phantom tissue into `folder`; ingest's flags for it."""
-    if not (folder / "masks").is_dir():
-        print(f"painting {_COUNT} phantom images of {_SIDE} px", flush=True)
-        _paint_all(folder)
-    return [
-        f"--images={folder / 'images'}",
-        f"--masks={folder / 'masks'}",
-        f"--classes={_TABLES / 'phantom.json'}",
-        f"--mpp={_MPP}",
-        "--max_labelled=10",
-    ]
-
-
-def glas_arguments(folder: pathlib.Path) -> Arguments:
-    """Ingest's flags for the training images of GlaS, 10 of them labelled."""
-    return [
-        f"--images={folder / 'images' / 'train_*.png'}",
-        f"--masks={folder / 'labels' / 'train_*_anno.png'}",
-        "--mask_suffix=_anno",
-        f"--classes={_TABLES / 'glas.json'}",
-        "--mpp=0.62",
-        f"--groups={folder / 'Grade.csv'}",
-        "--group_column=patient ID",
-        "--max_labelled=10",
-    ]
-
-
-def gleason_arguments(folder: pathlib.Path) -> Arguments:
-    """Ingest's flags for the 5-class prostate tiles, all labelled."""
-    print(f"note: no um/px is stated for these tiles; {_GLEASON_MPP} is taken")
-    return [
-        f"--images={folder / 'images' / '*.jpg'}",
-        f"--masks={folder / 'masks' / '*.png'}",
-        f"--classes={_TABLES / 'gleason.json'}",
-        f"--mpp={_GLEASON_MPP}",
-    ]
-
-
-# A pattern that a data set's folder must hold, and what reads it.
-LAYOUTS: tuple[tuple[str, Callable[[pathlib.Path], Arguments]], ...] = (
-    ("labels/train_*_anno.png", glas_arguments),
-    ("masks/test*.png", gleason_arguments),
-)
-
-
-def ingest_arguments(data: str, output: pathlib.Path) -> Arguments:
-    """Ingest's flags for a data set, or for a phantom where there is none.
-
-    Raises:
-      InputError: the folder has no known layout.
-    """
-    if not data:
-        return phantom_arguments(output / "phantom")
-    folder = pathlib.Path(data)
-    for pattern, build in LAYOUTS:
-        if any(folder.glob(pattern)):
-            return build(folder)
-    known = " or ".join(pattern for pattern, _ in LAYOUTS)
-    raise InputError(
-        f"--data {data}: holds neither {known}; for other data use"
-        " trainer.ingest and trainer.train"
-    )
-
-
-def _paint_all(folder: pathlib.Path) -> None:
-    """Images and masks, whole or not at all, on all cores."""
-    with atomic_directory(folder) as draft, ProcessPoolExecutor() as pool:
-        for kind in ("images", "masks"):
-            (draft / kind).mkdir()
-        list(pool.map(_paint, [draft] * _COUNT, range(_COUNT)))
-
-
-def _paint(folder: pathlib.Path, seed: int) -> None:
-    from histogan_tf.data import images, phantom
-
-    settings = phantom.PhantomSettings(height=_SIDE, width=_SIDE, mpp=_MPP)
-    painted = phantom.paint(settings, seed)
-    name = f"phantom_{seed:03d}.png"
-    images.write_png(folder / "images" / name, painted.image)
-    images.write_png(folder / "masks" / name, painted.mask)
-
-
-def run_program(name: str, arguments: Arguments) -> None:
-    """Prints and runs one program; stops the demo where it fails."""
-    print(f"\n$ python -m trainer.{name} {shlex.join(arguments)}", flush=True)
-    started = time.monotonic()
-    command = [sys.executable, "-m", f"trainer.{name}", *arguments]
-    code = subprocess.run(command, check=False).returncode
-    if code:
-        sys.exit(code)
-    print(f"[{name}: {time.monotonic() - started:.0f} s]", flush=True)
+SAMPLES = 3  # synthetic images of a mask
 
 
 def main() -> None:
-    """Ingest, train, evaluate, synthesize, segment."""
+    """Runs every program in turn and prints what each took."""
     output = pathlib.Path(FLAGS.output)
-    output.mkdir(parents=True, exist_ok=True)
-    records, run = output / "records", output / "run"
-    ingest = ingest_arguments(FLAGS.data, output)
-    sources = {a.split("=", 1)[0]: a.split("=", 1)[1] for a in ingest}
-    if not records.exists():
-        run_program("ingest", [*ingest, f"--output={records}"])
-    run_program(
-        "train",
-        [f"--data={records}", f"--run_dir={run}", f"--preset={FLAGS.preset}"],
-    )
-    run_program(
-        "evaluate",
-        [f"--run_dir={run}", f"--data={records}", "--split=validation"],
-    )
-    mask = list_files(sources["--masks"], (".png",))[0]
-    if not (output / "synthetic").exists():
-        run_program(
+    started = time.monotonic()
+    settings = prepare(output)
+    times = [("data", time.monotonic() - started)]
+    for name, command, result in commands(settings, output):
+        begun = time.monotonic()
+        if result.exists():
+            print(f"\n{name}: {result} is there", flush=True)
+        else:
+            run(command)
+        times.append((name, time.monotonic() - begun))
+    print("\nminutes: " + ", ".join(f"{n} {t / 60:.1f}" for n, t in times))
+    print(f"in all {(time.monotonic() - started) / 60:.1f}")
+    print(f"report: {(output / 'run' / 'report.html').resolve()}")
+
+
+def prepare(output: pathlib.Path) -> "IngestSettings":
+    """What to ingest; paints the phantom where there is no --data.
+
+    Raises:
+      InputError: --data has no known layout, or the records in OUTPUT come
+        from another command.
+    """
+    from trainer import demo_data
+
+    records = output / "records"
+    if FLAGS.data:
+        settings = demo_data.recognise(pathlib.Path(FLAGS.data), records)
+    else:
+        settings = demo_data.phantom(output / "phantom", records)
+    count = min(FLAGS.max_labelled, settings.max_labelled or sys.maxsize)
+    settings = dataclasses.replace(settings, max_labelled=count)
+    check_records(records, ingest_command(settings))
+    return settings
+
+
+def check_records(records: pathlib.Path, command: list[str]) -> None:
+    """Raises InputError where records were made by another command."""
+    from histogan_tf.data import manifest
+
+    if records.exists():
+        made = manifest.load(records).command
+        if made != shlex.join(command):
+            raise InputError(
+                f"{records}: made by another command, {made!r}; choose a new"
+                " --output or remove the folder"
+            )
+
+
+def ingest_command(settings: "IngestSettings") -> list[str]:
+    """The command line of `trainer.ingest` for these settings."""
+    from histogan_tf.data.ingest_settings import IngestSettings
+
+    command = ["python", "-m", "trainer.ingest"]
+    for field in dataclasses.fields(IngestSettings):
+        value = getattr(settings, field.name)
+        if value != field.default:
+            command.append(f"--{field.name}={value}")
+    return command
+
+
+Step = tuple[str, list[str], pathlib.Path]
+
+
+def commands(settings: "IngestSettings", output: pathlib.Path) -> list[Step]:
+    """Name, command line and result of every step, in order.
+
+    A step whose result is there is left out; training and evaluation know
+    themselves what is left to do, and their result here is never there.
+    """
+    run_flag = f"--run_dir={output / 'run'}"
+    data_flag = f"--data={output / 'records'}"
+    never = output / "never"
+    train = [run_flag, data_flag, f"--preset={FLAGS.preset}"]
+    train += [f"--set={item}" for item in FLAGS.set]
+    example = Example(settings, output)
+    return [
+        ("ingest", ingest_command(settings), output / "records"),
+        ("train", _program("train", *train), never),
+        (
+            "evaluate",
+            _program("evaluate", run_flag, data_flag, "--split=validation"),
+            never,
+        ),
+        (
             "synthesize",
-            [
-                f"--run_dir={run}",
-                f"--masks={mask}",
-                f"--mpp={sources['--mpp']}",
-                f"--output={output / 'synthetic'}",
-                "--samples=3",
-            ],
-        )
-    print(f"\nreport: {(run / 'report.html').resolve()}")
-    print(f"TensorBoard: tensorboard --logdir {run}")
+            _program("synthesize", run_flag, *example.synthesis()),
+            output / "synthetic",
+        ),
+        (
+            "segment",
+            _program("segment", run_flag, *example.segmentation()),
+            output / "segmented",
+        ),
+    ]
+
+
+def _program(name: str, *arguments: str) -> list[str]:
+    return ["python", "-m", f"trainer.{name}", *arguments]
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """The image, and its mask, that is shown to the trained run."""
+
+    settings: "IngestSettings"
+    output: pathlib.Path
+
+    def synthesis(self) -> list[str]:
+        """Flags of `trainer.synthesize`."""
+        from trainer import demo_data
+
+        masks = demo_data.first(self.settings.masks)
+        return [
+            f"--masks={masks}",
+            f"--mpp={self.settings.mpp}",
+            f"--samples={SAMPLES}",
+            "--stages",
+            f"--output={self.output / 'synthetic'}",
+        ]
+
+    def segmentation(self) -> list[str]:
+        """Flags of `trainer.segment`."""
+        from trainer import demo_data
+
+        return [
+            f"--images={demo_data.first(self.settings.images)}",
+            f"--mpp={self.settings.mpp}",
+            "--geojson",
+            f"--output={self.output / 'segmented'}",
+        ]
+
+
+def run(command: list[str]) -> None:
+    """Prints a command line and runs it by this Python.
+
+    Raises:
+      SystemExit: it failed, with its exit code; it has said why.
+    """
+    print("\n$ " + shlex.join(command), flush=True)
+    code = subprocess.run(
+        [sys.executable, *command[1:]], check=False
+    ).returncode
+    if code:
+        sys.exit(code if code > 0 else 1)
 
 
 if __name__ == "__main__":

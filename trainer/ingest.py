@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from trainer import program
+from trainer.progress_bar import progress_bar
 
 if TYPE_CHECKING:
     from histogan_tf.data.manifest import Manifest
@@ -68,9 +69,6 @@ flags.mark_flags_as_required(["images", "masks", "classes", "output"])
 
 def main() -> None:
     """Reads the flags, ingests with a progress bar, prints a summary."""
-    from rich import progress as bars
-    from rich.console import Console
-
     from histogan_tf.data import ingest
 
     fields = {f.name for f in dataclasses.fields(ingest.IngestSettings)}
@@ -79,24 +77,8 @@ def main() -> None:
     }
     command = shlex.join(["python", "-m", "trainer.ingest", *sys.argv[1:]])
     settings = ingest.IngestSettings(**values, command=command)
-    columns = (
-        bars.TextColumn("{task.description}"),
-        bars.BarColumn(),
-        bars.MofNCompleteColumn(),
-        bars.TimeRemainingColumn(),
-    )
-    bar = bars.Progress(*columns, console=Console(stderr=True))
-    task = bar.add_task("ingest", total=None)
-
-    def show(done: int, total: int, text: str) -> None:
-        # Started late: an error in the flags then stands alone.
-        bar.start()
-        bar.update(task, completed=done, total=total, description=text)
-
-    try:
+    with progress_bar("ingest") as show:
         result = ingest.ingest(settings, show)
-    finally:
-        bar.stop()
     print_summary(result)
 
 

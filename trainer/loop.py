@@ -128,7 +128,8 @@ def run(
         return
     totals = Totals(model.term_names)
     advance = make_advance(model, strategy, totals, step)
-    batches = iter(distribute(phase.batches(done), strategy))
+    data = strategy.experimental_distribute_dataset(phase.batches(done))
+    batches = iter(data)
     watcher.begin(model, done)
     try:
         while done < phase.steps:
@@ -143,19 +144,6 @@ def run(
                 saves.save(done)
     finally:
         watcher.end()
-
-
-def distribute(
-    batches: tf.data.Dataset, strategy: tf.distribute.Strategy
-) -> tf.data.Dataset:
-    """Batches cut into a share for each replica."""
-    # TensorFlow's iterator over several devices hangs in its destructor where
-    # the devices are CPUs.
-    to_device = bool(tf.config.list_logical_devices("GPU"))
-    return strategy.experimental_distribute_dataset(
-        batches,
-        tf.distribute.InputOptions(experimental_fetch_to_device=to_device),
-    )
 
 
 class Saves:

@@ -1,0 +1,123 @@
+"""What is written for TensorBoard while a phase trains."""
+
+import io
+import types
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from rich.console import Console
+
+from histogan_tf.config import NetworkConfig
+from histogan_tf.data.dataset import Tiles
+from histogan_tf.models.segmenter import Segmenter
+from histogan_tf.report import events
+from trainer import watching
+from trainer.bars import Bars
+from trainer.loop import Phase
+
+PALETTE = np.array([[200, 0, 0], [0, 0, 200]], np.uint8)
+
+
+def test_by_network():
+    losses = {"critic/a": 1.0, "critic/b": 0.25, "generator/x": 3.0}
+    assert watching.by_network(losses) == "C 1.25 G 3.00"
+
+
+def test_true_mask():
+    labels = np.array(
+        [[[255, 0, 0], [0, 140, 115], [90, 85, 80], [0, 0, 0]]], np.uint8
+    )
+    found = watching.true_mask({"labels": labels})
+    np.testing.assert_array_equal(found, [[0, 1, 0, 255]])
+
+
+@pytest.mark.parametrize(
+    ("shape", "rows", "columns"),
+    [
+        ((16, 40), (0, 16), (12, 28)),
+        ((50, 35), (9, 41), (1, 33)),
+        ((600, 700), (172, 428), (222, 478)),
+        ((13, 20), (2, 10), (6, 14)),
+    ],
+)
+def test_centre(shape, rows, columns):
+    found = watching.centre(shape)
+    assert [(s.start, s.stop) for s in found] == [rows, columns]
+
+
+class Constant(tf.keras.Model):
+    """Says class 1 everywhere, whatever it is shown."""
+
+    stride = 1
+
+    def call(self, image, coarse):
+        return tf.one_hot(tf.ones_like(image[..., 0], tf.int32), 2) * 9.0
+
+
+def test_curves_scores_and_pictures(tmp_path):
+    labels = np.zeros((16, 20, 2), np.uint8)
+    labels[:, :5, 0], labels[:, 5:, 1] = 255, 255
+    tile = {
+        "image": np.full((16, 20, 3), 90, np.uint8),
+        "labels": labels,
+        "style": np.zeros(6, np.float32),
+    }
+    data = tf.data.Dataset.from_tensors(tile).repeat(2)
+    look = watching.Look(Tiles(data, 2), ("rim", "core"), PALETTE, 4, "    {}")
+    phase = Phase("judge", tmp_path, 6, 3, list, list)
+    rate = types.SimpleNamespace(learning_rate=tf.constant(0.25))
+    model = types.SimpleNamespace(
+        average_segmenter=Constant(), segmenter_optimizer=rate
+    )
+    with Bars([phase], Console(file=io.StringIO())) as bars:
+        watch = watching.Watch(phase, look, bars)
+        watch.begin(model, 0)
+        for step in (2, 5, 6):
+            watch.log(step, {"segmenter/labelled": float(step)})
+        watch.end()
+    curves = events.read(tmp_path / "events")
+    loss = curves["loss/segmenter/labelled"]
+    assert loss.steps == (2, 5, 6) and loss.values == (2.0, 5.0, 6.0)
+    # Looked at once past step 4, and at the end.
+    dice = curves["validation/dice/core"]
+    assert dice.steps == (5, 6)
+    # All is called core: 15 of 20 columns are. 2 * 15 / (20 + 15); 15 / 20.
+    np.testing.assert_allclose(dice.values, 6 / 7, rtol=1e-5)
+    np.testing.assert_allclose(curves["validation/iou/core"].values, 0.75)
+    np.testing.assert_allclose(curves["validation/dice/rim"].values, 0)
+    assert set(curves["learning_rate/segmenter"].values) == {0.25}
+    assert min(curves["speed/images_per_second"].values) > 0
+    (grid, _) = pictures_of(tmp_path / "events")
+    # Two rows of real | mask | segmentation, 16 px each, gaps of 4.
+    assert grid.shape == (36, 56, 3)
+    assert (grid[0, 0] == 90).all()
+    assert (grid[0, 20] == PALETTE[0]).all() and (grid[0, 40] == 200).sum() == 1
+
+
+def pictures_of(folder):
+    found = []
+    for path in sorted(folder.glob("*tfevents*")):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                if value.metadata.plugin_data.plugin_name == "images":
+                    found.append(tf.io.decode_png(value.tensor.string_val[2]))
+    return [image.numpy() for image in found]
+
+
+def test_a_real_segmenter_can_be_looked_at(tmp_path):
+    network = Segmenter(NetworkConfig((4, 6)), 2)
+    tile = {
+        "image": np.zeros((18, 23, 3), np.uint8),
+        "labels": np.full((18, 23, 2), 127, np.uint8),
+        "style": np.zeros(6, np.float32),
+    }
+    data = tf.data.Dataset.from_tensors(tile)
+    look = watching.Look(Tiles(data, 1), ("a", "b"), PALETTE, 1, "")
+    phase = Phase("judge", tmp_path, 1, 1, list, list)
+    with Bars([phase], Console(file=io.StringIO())) as bars:
+        watch = watching.Watch(phase, look, bars)
+        watch.begin(types.SimpleNamespace(average_segmenter=network), 0)
+        watch.log(1, {"segmenter/labelled": 1.0})
+        watch.end()
+    assert "validation/dice/a" in events.read(tmp_path / "events")
