@@ -1,8 +1,9 @@
 """Bars in a terminal: the phase at work and the whole run, with time left.
 
 In: the list of phases, and how far one has come. Out: two lines on stderr,
-redrawn on a terminal. They start with the first phase that trains, so that
-an error before it stands alone.
+redrawn on a terminal; in a log file, a line at each point of the curves. They
+start with the first phase that trains, so that an error before it stands
+alone.
 
 A step of one phase takes longer than one of another; `Phase.work` says about
 how much, so that the whole run's time left is a fair guess from the start.
@@ -76,6 +77,20 @@ class Bars:
             self.whole,
             completed=self.work_done(phase, step),
             count=f"phase {self._place(phase) + 1}/{len(self.phases)}",
+        )
+        if not self.bar.console.is_terminal:
+            self._print(phase, step, text)
+
+    def _print(self, phase: Phase, step: int, text: str) -> None:
+        """A line for a log file, where nothing can be redrawn."""
+        left = self.bar.tasks[self.whole].time_remaining
+        minutes = "?" if left is None else f"{left / 60:.0f}"
+        self.bar.console.print(
+            f"{phase.name} {step}/{phase.steps} {text}, about {minutes} min"
+            " left in all",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
         )
 
     def end(self, phase: Phase) -> None:
