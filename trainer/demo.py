@@ -14,6 +14,7 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from absl import flags
@@ -43,9 +44,9 @@ def main() -> None:
     started = time.monotonic()
     settings = prepare(output)
     times = [("data", time.monotonic() - started)]
-    for name, command, result in commands(settings, output):
+    for name, command, result in steps(settings, output):
         begun = time.monotonic()
-        if result.exists():
+        if result is not None and result.exists():
             print(f"\n{name}: {result} is there", flush=True)
         else:
             run(command)
@@ -66,11 +67,13 @@ def prepare(output: pathlib.Path) -> "IngestSettings":
 
     records = output / "records"
     if FLAGS.data:
-        settings = demo_data.recognise(pathlib.Path(FLAGS.data), records)
+        settings = demo_data.recognise(
+            pathlib.Path(FLAGS.data), records, FLAGS.max_labelled
+        )
     else:
-        settings = demo_data.phantom(output / "phantom", records)
-    count = min(FLAGS.max_labelled, settings.max_labelled or sys.maxsize)
-    settings = dataclasses.replace(settings, max_labelled=count)
+        settings = demo_data.phantom(
+            output / "phantom", records, FLAGS.max_labelled
+        )
     check_records(records, ingest_command(settings))
     return settings
 
@@ -100,76 +103,56 @@ def ingest_command(settings: "IngestSettings") -> list[str]:
     return command
 
 
-Step = tuple[str, list[str], pathlib.Path]
+Step = tuple[str, list[str], pathlib.Path | None]
 
 
-def commands(settings: "IngestSettings", output: pathlib.Path) -> list[Step]:
+def steps(settings: "IngestSettings", output: pathlib.Path) -> Iterator[Step]:
     """Name, command line and result of every step, in order.
 
-    A step whose result is there is left out; training and evaluation know
-    themselves what is left to do, and their result here is never there.
+    A step whose result is there is to be left out. Training and evaluation
+    have none: they know themselves what is left to do. The steps after
+    ingest need its records.
     """
-    run_flag = f"--run_dir={output / 'run'}"
-    data_flag = f"--data={output / 'records'}"
-    never = output / "never"
-    train = [run_flag, data_flag, f"--preset={FLAGS.preset}"]
-    train += [f"--set={item}" for item in FLAGS.set]
-    example = Example(settings, output)
-    return [
-        ("ingest", ingest_command(settings), output / "records"),
-        ("train", _program("train", *train), never),
-        (
-            "evaluate",
-            _program("evaluate", run_flag, data_flag, "--split=validation"),
-            never,
-        ),
-        (
-            "synthesize",
-            _program("synthesize", run_flag, *example.synthesis()),
-            output / "synthetic",
-        ),
-        (
-            "segment",
-            _program("segment", run_flag, *example.segmentation()),
-            output / "segmented",
-        ),
-    ]
+    run, records = f"--run_dir={output / 'run'}", output / "records"
+    data = f"--data={records}"
+    yield "ingest", ingest_command(settings), records
+    changes = [f"--set={item}" for item in FLAGS.set]
+    preset = f"--preset={FLAGS.preset}"
+    yield "train", _program("train", data, run, preset, *changes), None
+    measure = _program("evaluate", run, data, "--split=validation")
+    yield "evaluate", measure, None
+    image, mask = example(settings, records)
+    made = output / "synthetic"
+    paint = [run, f"--masks={mask}", f"--samples={SAMPLES}", "--stages"]
+    paint += _out(settings, made)
+    yield "synthesize", _program("synthesize", *paint), made
+    made = output / "segmented"
+    read = [run, f"--images={image}", "--geojson", *_out(settings, made)]
+    yield "segment", _program("segment", *read), made
+
+
+def example(
+    settings: "IngestSettings", records: pathlib.Path
+) -> tuple[pathlib.Path, pathlib.Path]:
+    """Files of an image, held out if any is, and of its mask."""
+    from histogan_tf.data import manifest
+    from trainer import demo_data
+
+    made = manifest.load(records)
+    held = made.split("validation").labelled.images
+    name = (held or made.split("train").labelled.images)[0].name
+    return (
+        demo_data.find(settings.images, name),
+        demo_data.find(settings.masks, name + settings.mask_suffix),
+    )
 
 
 def _program(name: str, *arguments: str) -> list[str]:
     return ["python", "-m", f"trainer.{name}", *arguments]
 
 
-@dataclasses.dataclass(frozen=True)
-class Example:
-    """The image, and its mask, that is shown to the trained run."""
-
-    settings: "IngestSettings"
-    output: pathlib.Path
-
-    def synthesis(self) -> list[str]:
-        """Flags of `trainer.synthesize`."""
-        from trainer import demo_data
-
-        masks = demo_data.first(self.settings.masks)
-        return [
-            f"--masks={masks}",
-            f"--mpp={self.settings.mpp}",
-            f"--samples={SAMPLES}",
-            "--stages",
-            f"--output={self.output / 'synthetic'}",
-        ]
-
-    def segmentation(self) -> list[str]:
-        """Flags of `trainer.segment`."""
-        from trainer import demo_data
-
-        return [
-            f"--images={demo_data.first(self.settings.images)}",
-            f"--mpp={self.settings.mpp}",
-            "--geojson",
-            f"--output={self.output / 'segmented'}",
-        ]
+def _out(settings: "IngestSettings", folder: pathlib.Path) -> list[str]:
+    return [f"--mpp={settings.mpp}", f"--output={folder}"]
 
 
 def run(command: list[str]) -> None:

@@ -27,7 +27,7 @@ class Layout:
 
     files: str
     fits: Callable[[pathlib.Path], bool]
-    build: Callable[[pathlib.Path, pathlib.Path], IngestSettings]
+    build: Callable[[pathlib.Path, pathlib.Path, int], IngestSettings]
 
 
 def is_glas(folder: pathlib.Path) -> bool:
@@ -39,7 +39,9 @@ def is_glas(folder: pathlib.Path) -> bool:
     )
 
 
-def glas(folder: pathlib.Path, records: pathlib.Path) -> IngestSettings:
+def glas(
+    folder: pathlib.Path, records: pathlib.Path, labelled: int
+) -> IngestSettings:
     """Its training images, two classes, patients held out."""
     return IngestSettings(
         images=str(folder / "images" / "train_*.png"),
@@ -49,6 +51,7 @@ def glas(folder: pathlib.Path, records: pathlib.Path) -> IngestSettings:
         groups=str(folder / "Grade.csv"),
         group_column="patient ID",
         mpp=0.62,
+        max_labelled=labelled,
         output=str(records),
     )
 
@@ -60,8 +63,14 @@ def is_gleason(folder: pathlib.Path) -> bool:
     )
 
 
-def gleason(folder: pathlib.Path, records: pathlib.Path) -> IngestSettings:
-    """All tiles, five classes; the um/px is a guess, and is said to be."""
+def gleason(
+    folder: pathlib.Path, records: pathlib.Path, labelled: int
+) -> IngestSettings:
+    """All tiles, five classes; the um/px is a guess, and is said to be.
+
+    They are eight, so all are labelled.
+    """
+    del labelled
     print("gleason: the files state no um/px; 0.5, of a 20x scan, is assumed")
     return IngestSettings(
         images=str(folder / "images"),
@@ -82,7 +91,9 @@ LAYOUTS = (
 )
 
 
-def recognise(folder: pathlib.Path, records: pathlib.Path) -> IngestSettings:
+def recognise(
+    folder: pathlib.Path, records: pathlib.Path, labelled: int
+) -> IngestSettings:
     """How to ingest a data set of a known layout.
 
     Raises:
@@ -92,7 +103,7 @@ def recognise(folder: pathlib.Path, records: pathlib.Path) -> IngestSettings:
         raise InputError(f"--data {folder}: no such folder")
     for layout in LAYOUTS:
         if layout.fits(folder):
-            return layout.build(folder, records)
+            return layout.build(folder, records, labelled)
     known = "; ".join(layout.files for layout in LAYOUTS)
     raise InputError(
         f"--data {folder}: a layout that is not known; allowed are {known};"
@@ -100,7 +111,9 @@ def recognise(folder: pathlib.Path, records: pathlib.Path) -> IngestSettings:
     )
 
 
-def phantom(folder: pathlib.Path, records: pathlib.Path) -> IngestSettings:
+def phantom(
+    folder: pathlib.Path, records: pathlib.Path, labelled: int
+) -> IngestSettings:
     """Paints the phantoms that are not in the folder yet."""
     todo = [s for s in range(IMAGES) if not _mask(folder, s).exists()]
     if todo:
@@ -114,6 +127,7 @@ def phantom(folder: pathlib.Path, records: pathlib.Path) -> IngestSettings:
         masks=str(folder / "masks"),
         classes=str(TABLES / "phantom.json"),
         mpp=MPP,
+        max_labelled=labelled,
         output=str(records),
     )
 
@@ -135,8 +149,10 @@ def _mask(folder: pathlib.Path, seed: int) -> pathlib.Path:
     return folder / "masks" / f"phantom_{seed:02}.png"
 
 
-def first(source: str) -> pathlib.Path:
-    """The first file, by name, of a folder or a glob pattern."""
+def find(source: str, stem: str) -> pathlib.Path:
+    """The file of that stem in a folder, or among those of a pattern."""
     path = pathlib.Path(source)
     pattern = str(path / "*") if path.is_dir() else source
-    return pathlib.Path(min(glob.glob(pattern)))
+    return next(
+        p for p in map(pathlib.Path, glob.glob(pattern)) if p.stem == stem
+    )

@@ -20,7 +20,7 @@ from histogan_tf.config import (
 )
 from histogan_tf.data import colour, dataset
 from histogan_tf.data.dataset import CropSettings, Scale, Tiles
-from histogan_tf.data.manifest import Kind, Manifest
+from histogan_tf.data.manifest import ImageInfo, Kind, Manifest
 from histogan_tf.errors import InputError
 from histogan_tf.models import losses, noise
 from histogan_tf.models.segmenter_model import Paint, SegmenterModel
@@ -67,7 +67,7 @@ class Source:
         )
 
 
-def cached_bytes(image, mpp: float, scale: Scale) -> int:
+def cached_bytes(image: ImageInfo, mpp: float, scale: Scale) -> int:
     """Memory of a decoded tile at `mpp`."""
     pixels = image.height * image.width * (image.mpp / mpp) ** 2
     return int(pixels * (3 + scale.classes))
@@ -275,8 +275,10 @@ def _batches(
     """Batches of a phase as a function of the first step."""
 
     def batches(start: int) -> tf.data.Dataset:
+        labelled = source.tiles("train", "labelled", mpp)
+        assert labelled is not None  # see check_data
         return dataset.training_batches(
-            source.tiles("train", "labelled", mpp),
+            labelled,
             source.tiles("train", "unlabelled", mpp),
             crops,
             start,

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from histogan_tf.errors import InputError
 
@@ -47,6 +47,8 @@ def _own_flags(program: str) -> str:
 
 
 def _guarded(main: Callable[[], None]) -> None:
+    # TensorBoard's reader tells of every file that it has read.
+    logging.set_verbosity(logging.WARNING)
     try:
         main()
     except InputError as error:

@@ -23,6 +23,7 @@ from trainer import program
 if TYPE_CHECKING:
     from histogan_tf.config import Config
     from histogan_tf.data.manifest import Manifest
+    from histogan_tf.run_dir import RunDir
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("data", None, "Folder of records that ingest wrote.")
@@ -168,7 +169,7 @@ def _data(config: "Config", manifest: "Manifest") -> dict:
     }
 
 
-def _note_command(run) -> None:
+def _note_command(run: "RunDir") -> None:
     from histogan_tf import files
 
     line = shlex.join(["python", "-m", "trainer.train", *sys.argv[1:]])

@@ -99,7 +99,7 @@ class Watch:
             np.argmax(self.segment(t["image"]), -1).astype(np.uint8)
             for t in self.tiles
         ]
-        self._score(found)
+        self._score(self.tiles, found)
         rows = [
             self._row(tile, mask)
             for tile, mask in zip(self.tiles[:_SHOWN], found, strict=False)
@@ -109,12 +109,13 @@ class Watch:
             pictures.grid(rows)[None],
         )
 
-    def _score(self, found: list[np.ndarray]) -> None:
+    def _score(self, tiles: list[Tile], found: list[np.ndarray]) -> None:
         classes = len(self.look.names)
-        confusion = sum(
+        each = [
             segmentation.confusion_matrix(true_mask(t), mask, classes)
-            for t, mask in zip(self.tiles, found, strict=True)
-        )
+            for t, mask in zip(tiles, found, strict=True)
+        ]
+        confusion = np.sum(each, axis=0)
         dice = segmentation.dice(confusion)
         iou = segmentation.iou(confusion)
         for index, name in enumerate(self.look.names):

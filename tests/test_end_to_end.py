@@ -1,0 +1,192 @@
+"""From images to the report, by the programs, as a user runs them."""
+
+import csv
+import functools
+import json
+import re
+
+import numpy as np
+import pytest
+from programs import run_program
+from small_training import small_config, write_config
+
+from histogan_tf.data import images
+from histogan_tf.data.phantom import CLASSES_FILE
+
+TABLES = CLASSES_FILE.parent
+QUICK = {
+    "swd_splits": 2,
+    "swd_patches": 16,
+    "swd_repeats": 1,
+    "swd_directions": 8,
+    "examples": 2,
+}
+
+
+@pytest.fixture
+def programs(tmp_path, capsys, monkeypatch):
+    """Runs a program that must succeed; returns what it prints."""
+    from tensorflow.python.framework import config as framework
+
+    def run(name, **values):
+        code, out, err = run_program(
+            f"trainer.{name}", capsys, monkeypatch, **values
+        )
+        assert code == 0, err
+        return out
+
+    yield run
+    framework.disable_op_determinism()
+
+
+def train_and_evaluate(programs, tmp_path, stages, **ingest):
+    """Records, a trained run and its report; returns metrics and page."""
+    config = write_config(tmp_path / "config.json", small_config(stages))
+    run, data = tmp_path / "run", tmp_path / "records"
+    programs("ingest", output=data, **ingest)
+    programs(
+        "train", data=data, run_dir=run, config=config, precision="float32"
+    )
+    programs("evaluate", data=data, run_dir=run, split="validation", **QUICK)
+    metrics = json.loads((run / "metrics.json").read_text())
+    page = (run / "report.html").read_text()
+    check_report(run, metrics, page, stages)
+    return metrics, page
+
+
+def check_report(run, metrics, page, stages):
+    names = [
+        c["name"]
+        for c in json.loads((run / "classes.json").read_text())["classes"]
+    ]
+    networks = ["segmenter", "judge", *(f"stage {k}" for k in range(stages))]
+    assert list(metrics["segmentation"]) == networks
+    for scores in metrics["segmentation"].values():
+        assert scores["classes"] == names and len(scores["dice"]) == len(names)
+        known = [d for d in scores["dice"] if d is not None]
+        assert known and all(0 <= d <= 1 for d in known)
+    # A real-against-real floor takes two images.
+    rows = metrics.get("sliced_wasserstein", [])
+    many = metrics["protocol"]["images"] > 1
+    assert {row["stage"] for row in rows} == set(range(stages * many))
+    # One page that needs nothing else: pictures within, no links out.
+    assert all(name in page for name in names)
+    assert page.count("data:image/png;base64,") >= 2 * stages
+    assert not re.search(r'(src|href)="(http|/)', page)
+    assert "python -m trainer.train" in page and f"--run_dir={run}" in page
+    for phase in (*(f"stages/{k}" for k in range(stages)), "segmenter"):
+        assert list((run / phase / "events").glob("*tfevents*"))
+        assert (run / phase / "checkpoints" / "ckpt-4.index").exists()
+
+
+def test_phantom(programs, tmp_path, phantom_files):
+    metrics, page = train_and_evaluate(
+        programs,
+        tmp_path,
+        2,
+        images=phantom_files / "images",
+        masks=phantom_files / "masks",
+        classes=CLASSES_FILE,
+        mpp=2.5,
+        validation=0.4,
+        max_labelled=2,
+    )
+    assert metrics["protocol"]["images"] == 2
+    assert "critic" in page and "epithelium" in page
+    trained = functools.partial(programs, run_dir=tmp_path / "run", mpp=2.5)
+    check_synthesis(trained, phantom_files, tmp_path)
+    check_segmentation(trained, phantom_files, tmp_path)
+    # All is done: a second start trains nothing and changes nothing.
+    checkpoints = tmp_path / "run" / "stages" / "0" / "checkpoints"
+    before = {p: p.stat().st_mtime_ns for p in checkpoints.iterdir()}
+    programs(
+        "train",
+        data=tmp_path / "records",
+        run_dir=tmp_path / "run",
+        config=tmp_path / "config.json",
+        precision="float32",
+    )
+    assert before == {p: p.stat().st_mtime_ns for p in checkpoints.iterdir()}
+
+
+def check_synthesis(trained, files, tmp_path):
+    def paint(folder, seed):
+        mask = files / "masks" / "tile_0.png"
+        trained("synthesize", masks=mask, output=folder, seed=seed)
+        (path,) = folder.glob("tile_0_*.png")
+        return path
+
+    one = paint(tmp_path / "one", 3)
+    again, other = paint(tmp_path / "again", 3), paint(tmp_path / "other", 4)
+    # 80 x 96 px at 2.5 um/px are 40 x 48 at 5.
+    assert images.read_image(one).shape == (40, 48, 3)
+    assert one.read_bytes() == again.read_bytes()
+    assert one.read_bytes() != other.read_bytes()
+
+
+def check_segmentation(trained, files, tmp_path):
+    folder = tmp_path / "segmented"
+    source = files / "images" / "tile_4.png"
+    trained("segment", images=source, output=folder)
+    mask = images.read_mask_raw(folder / "masks" / "tile_4.png")
+    assert mask.shape == (75, 91) and mask.max() < 3
+    assert (folder / "overlays" / "tile_4.png").stat().st_size > 0
+    with open(folder / "areas.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    pixels = sorted(int(row["pixels"]) for row in rows)
+    assert sum(pixels) == mask.size
+    counts = np.bincount(mask.ravel(), minlength=3)
+    assert pixels == sorted(counts.tolist())
+
+
+def test_glas(programs, tmp_path, real_data):
+    glas = real_data / "glas"
+    metrics, _ = train_and_evaluate(
+        programs,
+        tmp_path,
+        1,
+        images=glas / "images" / "train_[1-4].png",
+        masks=glas / "labels" / "train_[1-4]_anno.png",
+        mask_suffix="_anno",
+        classes=TABLES / "glas.json",
+        groups=glas / "Grade.csv",
+        group_column="patient ID",
+        mpp=0.62,
+        validation=0.25,
+        max_labelled=1,
+    )
+    known = json.loads((tmp_path / "records" / "manifest.json").read_text())
+    patients = {
+        split: {i["group"] for kind in s.values() for i in kind["images"]}
+        for split, s in known["splits"].items()
+    }
+    assert patients["train"] and patients["validation"]
+    assert not patients["train"] & patients["validation"]
+    assert len(known["splits"]["train"]["labelled"]["images"]) == 1
+    assert metrics["segmentation"]["segmenter"]["classes"] == [
+        "background",
+        "gland",
+    ]
+
+
+def test_gleason(programs, tmp_path, real_data):
+    tiles = real_data / "gleason"
+    metrics, page = train_and_evaluate(
+        programs,
+        tmp_path,
+        1,
+        images=tiles / "images" / "test10[01].jpg",
+        masks=tiles / "masks" / "test10[01].png",
+        classes=TABLES / "gleason.json",
+        mpp=0.5,
+        validation=0.5,
+    )
+    assert "Gleason 3" in page
+    # Class 0 is tissue: its pixels are counted like others'.
+    known = json.loads((tmp_path / "records" / "manifest.json").read_text())
+    (image,) = known["splits"]["validation"]["labelled"]["images"]
+    raw = images.read_mask_raw(tiles / "masks" / f"{image['name']}.png")
+    counts = np.bincount(raw.ravel(), minlength=5).tolist()
+    assert image["class_pixels"] == counts and image["ignored_pixels"] == 0
+    dice = metrics["segmentation"]["segmenter"]["dice"]
+    assert len(dice) == 5
