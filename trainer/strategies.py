@@ -17,9 +17,15 @@ def one() -> tf.distribute.Strategy:
 
 def mirrored() -> tf.distribute.Strategy:
     """All GPUs of this machine; without one, all logical CPUs."""
-    devices = tf.config.list_logical_devices("GPU")
-    devices = devices or tf.config.list_logical_devices("CPU")
-    return tf.distribute.MirroredStrategy([d.name for d in devices])
+    gpus = tf.config.list_logical_devices("GPU")
+    if gpus:
+        return tf.distribute.MirroredStrategy([d.name for d in gpus])
+    cpus = tf.config.list_logical_devices("CPU")
+    # The default, collective ops, can hang on CPUs: each waits in a thread
+    # for its partner, and there are but as many threads as cores.
+    return tf.distribute.MirroredStrategy(
+        [d.name for d in cpus], tf.distribute.ReductionToOneDevice()
+    )
 
 
 STRATEGIES: dict[str, Callable[[], tf.distribute.Strategy]] = {
