@@ -7,11 +7,13 @@ paths that can be read; or one error that names all that cannot.
 import math
 import pathlib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from histogan_tf.data.images import UnreadableError
 from histogan_tf.errors import InputError
 from histogan_tf.files import list_files
+
+if TYPE_CHECKING:
+    from histogan_tf.data.images import UnreadableError
 
 Progress = Callable[[int, int, str], None]
 
@@ -45,7 +47,7 @@ def readable(
     read: Callable[[pathlib.Path], Any],
     skip_bad: bool | None,
     progress: Progress,
-) -> tuple[list[pathlib.Path], list[UnreadableError]]:
+) -> tuple[list[pathlib.Path], list["UnreadableError"]]:
     """Reads every file once and drops what it gave.
 
     Args:
@@ -61,6 +63,8 @@ def readable(
     Raises:
       InputError: files are unreadable and not to be skipped, or all are.
     """
+    from histogan_tf.data.images import UnreadableError
+
     good, bad = [], []
     for place, path in enumerate(paths):
         try:
