@@ -42,4 +42,4 @@ def test_nothing_is_drawn_before_the_first_phase():
     text = io.StringIO()
     with Bars(phases(), Console(file=text)):
         pass
-    assert text.getvalue().strip() == ""
+    assert text.getvalue() == ""

@@ -55,7 +55,9 @@ class Bars:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.bar.stop()
+        # One that never started would print an empty line.
+        if self.tasks:
+            self.bar.stop()
 
     def begin(self, phase: Phase, step: int) -> None:
         """Adds the phase's line, `step` steps of it done."""
