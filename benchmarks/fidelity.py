@@ -29,8 +29,7 @@ from absl import flags
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from benchmarks import machine
-from histogan_tf import presets
-from trainer import program
+from histogan_tf import presets, program
 
 if TYPE_CHECKING:
     from benchmarks.fidelity_training import Settings

@@ -25,8 +25,7 @@ from absl import flags
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from benchmarks import machine
-from histogan_tf import presets
-from trainer import program
+from histogan_tf import presets, program
 
 TARGET = 3.0
 PAINTED, SIDE, MPP = 6, 1100, 0.62

@@ -9,7 +9,7 @@ import sys
 
 from absl import flags
 
-from trainer import program
+from histogan_tf import program
 
 
 def run_program(name, capsys, monkeypatch, **values):

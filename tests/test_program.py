@@ -22,7 +22,7 @@ import errno
 from absl import flags
 
 from histogan_tf.errors import InputError
-from trainer import program
+from histogan_tf import program
 
 flags.DEFINE_string("data", None, "records to read")
 flags.DEFINE_enum("split", "train", ["train", "test"], "which part")

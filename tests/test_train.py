@@ -29,7 +29,8 @@ from tensorflow.python.ops import gen_io_ops
 from histogan_tf import files
 from histogan_tf.models.segmenter_model import SegmenterModel
 from histogan_tf.models.stage import StageModel
-from trainer import bars, loop, phases, program, strategies, train, watching
+from histogan_tf import program
+from trainer import bars, loop, phases, strategies, train, watching
 
 data, config, whole, killed = sys.argv[1:]
 

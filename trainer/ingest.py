@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from trainer import program
-from trainer.progress_bar import progress_bar
+from histogan_tf import program
+from histogan_tf.progress_bar import progress_bar
 
 if TYPE_CHECKING:
     from histogan_tf.data.manifest import Manifest

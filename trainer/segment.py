@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
+from histogan_tf import program
 from histogan_tf.errors import InputError
-from trainer import input_files, program
-from trainer.progress_bar import progress_bar
+from histogan_tf.progress_bar import progress_bar
+from trainer import input_files
 
 if TYPE_CHECKING:
     import numpy as np

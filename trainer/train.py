@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from histogan_tf import presets
+from histogan_tf import presets, program
 from histogan_tf.errors import InputError
-from trainer import program
 
 if TYPE_CHECKING:
     from histogan_tf.config import Config

@@ -2,6 +2,9 @@
 
 In: a `main` function and absl flags. Out: the process's exit code. Input
 errors and flag errors print `error: ...` without a traceback.
+
+It defines no flag. It is in the library because `trainer` and `serving`, which
+both start with it, may not import each other.
 """
 
 import os
@@ -57,7 +60,7 @@ def _guarded(main: Callable[[], None]) -> None:
         # A full disk or a folder without permission is no bug of ours.
         _fail(f"{error.filename or 'input/output'}: {error.strerror or error}")
     except KeyboardInterrupt:
-        print("error: interrupted", file=sys.stderr)
+        sys.stderr.write("error: interrupted\n")
         sys.exit(130)
     except Exception as error:
         # TensorFlow's writers report a full disk by an error of their own.
@@ -68,5 +71,5 @@ def _guarded(main: Callable[[], None]) -> None:
 
 def _fail(message: str) -> NoReturn:
     line = " ".join(message.split())
-    print(f"error: {line}", file=sys.stderr)
+    sys.stderr.write(f"error: {line}\n")
     sys.exit(2)
