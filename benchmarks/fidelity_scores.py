@@ -23,7 +23,7 @@ from histogan_tf.evaluation.tiles import EvaluationTile
 from histogan_tf.evaluation.trained import class_ids
 from histogan_tf.metrics.wasserstein import SwdSettings
 from histogan_tf.run_dir import RunDir
-from trainer.phases import Source
+from trainer.sources import Source
 
 SPLITS = 4  # halvings of the test split, as trainer.evaluate
 SHOWN = 6  # columns of the sheet of pictures

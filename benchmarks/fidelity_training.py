@@ -18,8 +18,8 @@ from histogan_tf.data.ingest_settings import IngestSettings
 from histogan_tf.data.manifest import Manifest
 from histogan_tf.errors import InputError
 from histogan_tf.run_dir import RunDir
-from trainer import phases, strategies
-from trainer.phases import Source
+from trainer import phases, sources, strategies
+from trainer.sources import Source
 
 MPP = 0.62  # of GlaS, um/px
 STAGE = "stages/"
@@ -83,7 +83,7 @@ def records(settings: Settings) -> Manifest:
 
 def train_pyramid(settings: Settings, config: Config, data: Manifest) -> Source:
     """Trains the stages; returns what they were made from."""
-    config = phases.effective(config, data)
+    config = sources.effective(config, data)
     scale = _scale(settings, config, data)
     stages = tuple(
         dataclasses.replace(s, steps=max(1, round(s.steps * scale)))
@@ -182,7 +182,7 @@ def _measured_scale(settings, config, data):
 
 def _source(folder: pathlib.Path, config: Config, data: Manifest) -> Source:
     """A run directory, new or to resume, and what its phases need."""
-    phases.check_data(config, data)
+    sources.check_data(config, data)
     about = {
         "folder": str(data.folder),
         "hash": data.hash,

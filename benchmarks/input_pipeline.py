@@ -160,11 +160,11 @@ def phantom_records(
 def measure(config, data, seconds: float, steps: int) -> list[dict[str, Any]]:
     """Images a second of every stage, pipeline and train step apart."""
     from histogan_tf.run_dir import RunDir
-    from trainer import phases
+    from trainer import phases, sources
 
-    config = phases.effective(config, data)
-    phases.check_data(config, data)
-    source = phases.Source(config, data, RunDir(pathlib.Path("unused")))
+    config = sources.effective(config, data)
+    sources.check_data(config, data)
+    source = sources.Source(config, data, RunDir(pathlib.Path("unused")))
     train = data.split("train")
     tiles = max(len(train.labelled.images), len(train.unlabelled.images))
     rows = []

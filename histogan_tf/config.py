@@ -98,8 +98,10 @@ class AugmentConfig:
 class SegmenterConfig:
     """A segmenter trained by itself at the finest scale.
 
-    `synthetic` is the share of its labelled batch that the pyramid paints;
-    `consistency` the weight of the mean-teacher term on unlabelled images.
+    Weights of its lessons, 0 leaves one out: `synthetic` on images that the
+    pyramid paints, `consistency` with its own average, `confident` on the
+    average's sure labels for strongly altered images. `patch` is the side in
+    pixels of what its finest level takes at once.
     """
 
     crop: int = ranged(96, 8, 8192)
@@ -109,13 +111,16 @@ class SegmenterConfig:
     consistency: float = ranged(1.0, 0, 100)
     network: NetworkConfig = NetworkConfig((16, 32, 48, 64))
     augment: AugmentConfig = AugmentConfig()
+    confident: float = ranged(0.0, 0, 100)
+    patch: int = ranged(1, 1, 8)
 
     def __post_init__(self) -> None:
         check(self)
-        if self.crop % self.network.stride:
+        stride = self.patch * self.network.stride
+        if self.crop % stride:
             raise InputError(
                 f"SegmenterConfig.crop: {self.crop} is not allowed; use a"
-                f" multiple of {self.network.stride}"
+                f" multiple of {stride}"
             )
 
 

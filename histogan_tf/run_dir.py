@@ -208,7 +208,9 @@ def load_segmenter(run: RunDir, phase: str = "segmenter") -> Segmenter:
     """The averaged network of the phase `segmenter` or `judge`."""
     config = run.config()
     settings = {"segmenter": config.segmenter, "judge": config.judge}[phase]
-    network = Segmenter(settings.network, run.classes().count)
+    network = Segmenter(
+        settings.network, run.classes().count, settings.patch
+    )
     _restore(latest_checkpoint(run, phase), average_segmenter=network)
     return network
 

@@ -67,7 +67,7 @@ def random_models(config) -> dict:
     for name in ("segmenter", "judge"):
         settings = getattr(config, name)
         models[name] = SegmenterModel(
-            config, settings, weights, lambda mask, *_: mask[..., :3]
+            settings, config.optimizer, len(weights), ()
         )
     return models
 

@@ -23,7 +23,7 @@ from histogan_tf.data import ingest, manifest, phantom
 from histogan_tf.data.ingest_settings import IngestSettings
 from histogan_tf.errors import InputError
 from trainer.loop import Phase
-from trainer.phases import Source
+from trainer.sources import Source
 
 
 class Counting(tf.keras.Model):

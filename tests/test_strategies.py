@@ -25,26 +25,37 @@ tf.config.set_logical_device_configuration(cpu, [half, half])
 
 from histogan_tf.config import Config, NetworkConfig, SegmenterConfig
 from histogan_tf.config import StageConfig
+from histogan_tf.models import lessons
+from histogan_tf.models.lessons import Lesson
 from histogan_tf.models.segmenter_model import SegmenterModel
 from histogan_tf.models.stage import StageModel
-from trainer import loop, phases, strategies
+from trainer import loop, strategies, teaching
 
 small = NetworkConfig((4,))
 stage = StageConfig(8, 4, 5, 2.0, small, small, small)
 alone = SegmenterConfig(8, 4, 5, network=small)
 config = Config(stages=(stage, stage), segmenter=alone, noise_channels=2)
+weights = tf.constant([1.0, 2.0])
 styles = tf.constant(np.random.default_rng(1).normal(size=(3, 6)), tf.float32)
 
 
 def paint(mask, style, seed):
-    tint = phases.drawn_styles(styles, seed, 0.15)[:, None, None, :3]
+    tint = teaching.drawn_styles(styles, seed, 0.15)[:, None, None, :3]
     return mask[..., :1] * tint
 
 
+some_lessons = [
+    Lesson("labelled", 2.0, lessons.labelled(weights)),
+    Lesson("consistency", 1.0, lessons.consistent(0.05), ramp=0.5),
+    Lesson("confident", 1.0, lessons.confident(weights, 0.5, 0.5)),
+    Lesson("painted", 0.5, lessons.painted(weights, paint)),
+]
 builds = {
     "stage 0": lambda: StageModel(config, 0, [1.0, 2.0]),
     "stage 1": lambda: StageModel(config, 1, [1.0, 2.0]),
-    "segmenter": lambda: SegmenterModel(config, alone, [1.0, 2.0], paint),
+    "segmenter": lambda: SegmenterModel(
+        alone, config.optimizer, 2, some_lessons
+    ),
 }
 
 

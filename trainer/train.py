@@ -99,20 +99,20 @@ def main() -> None:
     """Opens or makes the run directory and trains its phases in order."""
     from histogan_tf import run_dir
     from histogan_tf.data import manifest as manifests
-    from trainer import bars, loop, phases, strategies
+    from trainer import bars, loop, phases, sources, strategies
 
     manifest = manifests.load(FLAGS.data)
-    config = phases.effective(settings(), manifest)
-    phases.check_data(config, manifest)
+    config = sources.effective(settings(), manifest)
+    sources.check_data(config, manifest)
     strategies.prepare(config.precision, config.seed)
     strategy = strategies.STRATEGIES[FLAGS.strategy]()
-    phases.check_replicas(config, strategy.num_replicas_in_sync)
+    sources.check_replicas(config, strategy.num_replicas_in_sync)
     # Styles take seconds to measure, and a run that exists has them.
     exists = run_dir.RunDir(pathlib.Path(FLAGS.run_dir)).config_path.exists()
     data = {"hash": manifest.hash} if exists else _data(config, manifest)
     run = run_dir.create_run(FLAGS.run_dir, config, manifest.classes, data)
     _note_command(run)
-    source = phases.Source(config, manifest, run)
+    source = sources.Source(config, manifest, run)
     every = loop.LoopSettings(FLAGS.log_every, FLAGS.save_every)
     todo = phases.phases(source)
     with bars.Bars(todo) as shown:

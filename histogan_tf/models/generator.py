@@ -32,7 +32,8 @@ def noise_fields(
       seed: int64 [B].
       stage: index; every stage and level has a stream of its own.
       rows, columns: absolute positions of the window at the finest level,
-        both starting at a multiple of 2 ** (levels - 1).
+        [H] and [W] or, of each image, [B, H] and [B, W]; both start at a
+        multiple of 2 ** (levels - 1).
 
     Returns:
       float32 [B, H / 2**l, W / 2**l, channels] for each level l.
@@ -42,8 +43,8 @@ def noise_fields(
         noise.field(
             seed,
             first + level,
-            rows[:: 2**level] // 2**level,
-            columns[:: 2**level] // 2**level,
+            rows[..., :: 2**level] // 2**level,
+            columns[..., :: 2**level] // 2**level,
             channels,
         )
         for level in range(levels)

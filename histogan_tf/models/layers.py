@@ -73,6 +73,16 @@ def neighbourhood(mask: tf.Tensor) -> tf.Tensor:
     return tf.concat([mask, near, far], axis=-1)
 
 
+def fold(x: tf.Tensor, patch: int) -> tf.Tensor:
+    """[B, H, W, C] -> [B, H / patch, W / patch, C * patch**2]."""
+    return x if patch == 1 else tf.nn.space_to_depth(x, patch)
+
+
+def unfold(x: tf.Tensor, patch: int) -> tf.Tensor:
+    """Inverse of `fold`."""
+    return x if patch == 1 else tf.nn.depth_to_space(x, patch)
+
+
 class Conv(tf.keras.layers.Layer):
     """3x3 (or `size`) convolution, zero padding, He initialisation."""
 

@@ -55,15 +55,16 @@ def field(
     Args:
       seed: int64 [B], one per image.
       stream: tells apart stages, levels and purposes; static, >= 0.
-      rows, columns: integers [H] and [W], may be negative.
+      rows, columns: integers [H] and [W], or [B, H] and [B, W] where each
+        image has a place of its own; may be negative.
       channels: C, static.
 
     Returns:
       float32 [B, H, W, C] in [-sqrt(3), sqrt(3)], mean 0, variance 1.
     """
     state = _start(seed, stream)[:, None, None]
-    state = _absorb(state, rows[None, :, None])
-    state = _absorb(state, columns[None, None, :])[..., None]
+    state = _absorb(state, rows[..., :, None])
+    state = _absorb(state, columns[..., None, :])[..., None]
     words = (channels + 1) // 2
     state = mix(tf.bitwise.bitwise_xor(state, tf.range(words, dtype=tf.int64)))
     low = tf.bitwise.bitwise_and(state, 0xFFFF)

@@ -5,7 +5,9 @@ enlarged to the image's size (1/N everywhere where there are none).
 Out: float32 logits [B, H, W, N].
 
 U-Net after Ronneberger et al. 2015 with residual blocks and pixel norm, so
-that it is window-exact like the generator.
+that it is window-exact like the generator. With `patch` p its finest level
+works on p x p pixels at once (sub-pixel convolution, Shi et al. 2016), at a
+p * p-th of the price.
 """
 
 import tensorflow as tf
@@ -22,9 +24,9 @@ def no_opinion(image: tf.Tensor, classes: int) -> tf.Tensor:
 class Segmenter(tf.keras.Model):
     """Residual U-Net with `classes` outputs a pixel."""
 
-    def __init__(self, config: NetworkConfig, classes: int):
+    def __init__(self, config: NetworkConfig, classes: int, patch: int = 1):
         super().__init__()
-        self.stride = config.stride
+        self.patch, self.stride = patch, patch * config.stride
         widths = config.widths
         self.first = layers.Conv(widths[0])
         # The finest level has two convolutions only: its pixels cost most.
@@ -35,12 +37,14 @@ class Segmenter(tf.keras.Model):
         self.down = [layers.Conv(w, 1) for w in widths[1:]]
         self.up = [layers.Conv(w, 1) for w in widths[:-1]]
         self.decoders = [layers.Conv(w) for w in widths[:-1]]
-        self.last = tf.keras.layers.Conv2D(classes, 1, dtype="float32")
+        self.last = tf.keras.layers.Conv2D(
+            classes * patch**2, 1, dtype="float32"
+        )
 
     def call(self, image: tf.Tensor, coarse: tf.Tensor) -> tf.Tensor:
         """See the module."""
         coarse = tf.cast(coarse, image.dtype)
-        h = self.first(tf.concat([image, coarse], axis=-1))
+        h = self.first(layers.fold(tf.concat([image, coarse], -1), self.patch))
         skips = []
         for down, blocks in zip(self.down, self.encoders, strict=True):
             skips.append(h)
@@ -50,4 +54,5 @@ class Segmenter(tf.keras.Model):
         for level in reversed(range(len(self.decoders))):
             h = self.up[level](layers.double(h)) + skips[level]
             h = h + self.decoders[level](layers.leaky(layers.pixel_norm(h)))
-        return self.last(layers.leaky(layers.pixel_norm(h)))
+        h = self.last(layers.leaky(layers.pixel_norm(h)))
+        return layers.unfold(h, self.patch)

@@ -1,0 +1,120 @@
+"""What a segmenter learns from a batch: one lesson for each kind of image.
+
+In: the student's `read` (images -> logits [B, H, W, N]), a batch as in
+`stage.py`, the teacher's probabilities of the batch's images [B, H, W, N]
+(the student's own average: mean teacher, Tarvainen & Valpola 2017).
+Out: a loss per image, float32 [B].
+
+Nothing passes between the images of a batch, which may lie on several
+replicas.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from histogan_tf.data import colour
+from histogan_tf.models import layers, losses, noise
+
+Batch = dict[str, tf.Tensor]
+Read = Callable[[tf.Tensor], tf.Tensor]
+Loss = Callable[[Read, Batch, tf.Tensor], tf.Tensor]
+Paint = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+
+_STAIN, _GRAIN, _AMOUNT, _BLUR = 1021, 1022, 1023, 1024
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One term of a segmenter's loss.
+
+    `ramp` is the share of the steps over which the weight rises to its full
+    size, as exp(-5 (1 - t)^2) (Laine & Aila 2017); 0: it is full at once.
+    """
+
+    name: str
+    weight: float
+    loss: Loss
+    ramp: float = 0.0
+
+    def weight_at(self, progress: tf.Tensor) -> tf.Tensor:
+        """The weight after `progress`, 0 to 1, of the steps."""
+        if not self.ramp:
+            return tf.constant(self.weight)
+        t = tf.clip_by_value(progress / self.ramp, 0.0, 1.0)
+        return self.weight * tf.exp(-5.0 * (1.0 - t) ** 2)
+
+
+def fit(logits: tf.Tensor, target: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """Class-balanced cross-entropy and soft Dice: [B]; 0 without a label."""
+    cross = losses.cross_entropy(logits, target, weights)
+    return cross + losses.labelled(target) * losses.soft_dice(logits, target)
+
+
+def labelled(weights: tf.Tensor) -> Loss:
+    """Real images and their masks."""
+
+    def loss(read: Read, batch: Batch, teacher: tf.Tensor) -> tf.Tensor:
+        del teacher
+        return fit(read(batch["image"]), batch["labels"], weights)
+
+    return loss
+
+
+def consistent(grain: float) -> Loss:
+    """Mean teacher: the student, seeing noise, agrees where no label is."""
+
+    def loss(read: Read, batch: Batch, teacher: tf.Tensor) -> tf.Tensor:
+        image = batch["image"]
+        noisy = image + grain * noise.pixels(batch["seed"], _GRAIN, image, 3)
+        gap = losses.consistency(read(noisy), teacher)
+        return (1.0 - losses.labelled(batch["labels"])) * gap
+
+    return loss
+
+
+def confident(weights: tf.Tensor, threshold: float, stain: float) -> Loss:
+    """FixMatch (Sohn et al. 2020): sure labels for a strongly altered view."""
+
+    def loss(read: Read, batch: Batch, teacher: tf.Tensor) -> tf.Tensor:
+        gap = 1.0 - tf.reduce_sum(batch["labels"], axis=-1, keepdims=True)
+        sure = gap * losses.confident(teacher, threshold)
+        logits = read(altered(batch, stain))
+        return losses.cross_entropy(logits, sure, weights)
+
+    return loss
+
+
+def painted(weights: tf.Tensor, paint: Paint) -> Loss:
+    """Fresh tissue painted from the batch's masks, real or the teacher's."""
+
+    def loss(read: Read, batch: Batch, teacher: tf.Tensor) -> tf.Tensor:
+        mask = complete(batch["labels"], teacher)
+        image = paint(mask, batch["style"], batch["seed"])
+        return fit(read(tf.stop_gradient(image)), mask, weights)
+
+    return loss
+
+
+def complete(labels: tf.Tensor, opinion: tf.Tensor) -> tf.Tensor:
+    """Masks without gaps: the opinion's winners where there is no label."""
+    gap = 1.0 - tf.reduce_sum(labels, axis=-1, keepdims=True)
+    return labels + gap * losses.confident(opinion, 0.0)
+
+
+def altered(batch: Batch, stain: float) -> tf.Tensor:
+    """The images in another stain, blurred and noisy, by their seeds.
+
+    Args:
+      batch: image, style and seed are used.
+      stain: size of the jitter, as `AugmentConfig.stain`.
+    """
+    image, seed = batch["image"], batch["seed"]
+    draws = noise.uniform(seed, _STAIN, colour.STYLE_SIZE) * 2.0 - 1.0
+    image = colour.jitter(image, batch["style"], draws * math.sqrt(3), stain)[0]
+    blur = noise.uniform(seed, _BLUR)[:, None, None]
+    image += blur * (layers.soften(image) - image)
+    amount = 0.15 * noise.uniform(seed, _AMOUNT)[:, None, None]
+    return image + amount * noise.pixels(seed, _GRAIN, image, 3)

@@ -1,0 +1,112 @@
+"""What segmenters learn: each lesson's loss, by hand."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from test_segmenter_model import WEIGHTS, make_batch, paint
+
+from histogan_tf.data import colour
+from histogan_tf.models import lessons, losses
+
+
+def reader(seen=None):
+    """A student whose logits are two channels of the image."""
+
+    def read(image):
+        if seen is not None:
+            seen.append(image.numpy())
+        return 3.0 * image[..., :2]
+
+    return read
+
+
+def teacher(sure=0.8):
+    """Sure of class 0 in the upper half, undecided below."""
+    upper = np.broadcast_to([sure, 1 - sure], (4, 4, 8, 2))
+    lower = np.full((4, 4, 8, 2), [0.45, 0.55])
+    return tf.constant(np.concatenate([upper, lower], 1), tf.float32)
+
+
+def test_labelled():
+    batch = make_batch()
+    found = lessons.labelled(WEIGHTS)(reader(), batch, teacher()).numpy()
+    logits = 3.0 * batch["image"][..., :2]
+    wanted = losses.cross_entropy(logits, batch["labels"], WEIGHTS).numpy()
+    wanted[:2] += losses.soft_dice(logits, batch["labels"]).numpy()[:2]
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+    assert (found[2:] == 0).all()
+
+
+def test_consistent_is_for_unlabelled_images_seen_with_noise():
+    seen, batch = [], make_batch()
+    found = lessons.consistent(0.1)(reader(seen), batch, teacher()).numpy()
+    moved = seen[0] - batch["image"].numpy()
+    assert moved.std() == pytest.approx(0.1, rel=0.1)
+    p = tf.nn.softmax(3.0 * seen[0][..., :2]).numpy()
+    wanted = ((p - teacher().numpy()) ** 2).sum(-1).mean((1, 2))
+    wanted[:2] = 0
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+def test_confident_teaches_where_the_teacher_is_sure_and_no_label_is():
+    seen, batch = [], make_batch()
+    lesson = lessons.confident(WEIGHTS, 0.7, 0.5)
+    found = lesson(reader(seen), batch, teacher()).numpy()
+    log_p = tf.nn.log_softmax(3.0 * seen[0][..., :2]).numpy()[..., 0]
+    free = batch["labels"].numpy().sum(-1) == 0
+    free[:, 4:] = False
+    wanted = -(log_p * free).mean((1, 2))  # class 0, of weight 1
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+    assert found[1] == 0 and found[2] > 0
+    nobody = lessons.confident(WEIGHTS, 0.9, 0.5)(reader(), batch, teacher())
+    np.testing.assert_array_equal(nobody, 0)
+
+
+def test_altered_views_are_in_another_stain():
+    batch = make_batch()
+    flat = tf.fill([4, 8, 8, 3], 0.3) + 0.1 * batch["image"]
+    batch["image"], batch["style"] = flat, colour.style_of(flat)
+    same = colour.style_of(lessons.altered(batch, 0.0)).numpy()
+    other = colour.style_of(lessons.altered(batch, 0.6)).numpy()
+    # The mean stays without stain jitter; with it, it moves by its size.
+    gaps = [
+        np.abs(s - batch["style"].numpy())[:, :3].max() for s in (same, other)
+    ]
+    assert gaps[0] < 0.3 < gaps[1] < 1.2
+    again = lessons.altered({k: v[1:] for k, v in batch.items()}, 0.6)
+    whole = lessons.altered(batch, 0.6).numpy()[1:]
+    np.testing.assert_allclose(again, whole, atol=1e-5)
+
+
+def test_painted_pairs_complete_masks():
+    calls, batch = [], make_batch()
+
+    def watched(mask, style, seed):
+        calls.append((mask.numpy(), style.numpy(), seed.numpy()))
+        return paint(mask, style, seed)
+
+    lesson = lessons.painted(WEIGHTS, watched)
+    found = lesson(reader(), batch, teacher()).numpy()
+    ((mask, style, seed),) = calls
+    valid = batch["labels"].numpy().sum(-1) > 0
+    np.testing.assert_array_equal(mask[valid], batch["labels"].numpy()[valid])
+    winners = np.eye(2)[teacher().numpy().argmax(-1)]
+    np.testing.assert_array_equal(mask[~valid], winners[~valid])
+    np.testing.assert_array_equal(style, batch["style"])
+    np.testing.assert_array_equal(seed, [1, 2, 3, 4])
+    image = np.repeat(mask[..., :1], 3, -1) * 2 - 1
+    logits = tf.constant(3.0 * image[..., :2])
+    wanted = losses.cross_entropy(logits, mask, WEIGHTS).numpy()
+    wanted += losses.soft_dice(logits, mask).numpy()
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+def test_weights_ramp_up():
+    plain = lessons.Lesson("a", 2.0, lessons.labelled(WEIGHTS))
+    assert float(plain.weight_at(tf.constant(0.0))) == 2
+    ramp = lessons.Lesson("a", 2.0, lessons.labelled(WEIGHTS), ramp=0.4)
+    found = [
+        float(ramp.weight_at(tf.constant(t))) for t in (0.0, 0.2, 0.4, 1.0)
+    ]
+    wanted = [2 * np.exp(-5), 2 * np.exp(-1.25), 2, 2]
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)

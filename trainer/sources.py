@@ -1,0 +1,115 @@
+"""What the phases of a run are made from, and whether it fits together.
+
+In: the settings, the manifest of the records, the run directory. Out: tiles
+at a scale, class weights; InputErrors where the records cannot feed the
+settings.
+"""
+
+from dataclasses import dataclass, replace
+
+from histogan_tf.config import Config
+from histogan_tf.data import dataset
+from histogan_tf.data.dataset import Scale, Tiles
+from histogan_tf.data.manifest import ImageInfo, Kind, Manifest
+from histogan_tf.errors import InputError
+from histogan_tf.models import losses
+from histogan_tf.run_dir import RunDir
+
+_BYTES_PER_MB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Source:
+    """What phases are made from."""
+
+    config: Config
+    manifest: Manifest
+    run: RunDir
+
+    def weights(self) -> list[float]:
+        """Class weights over the labelled training images."""
+        return losses.class_weights(
+            list(self.manifest.class_pixels("train")),
+            self.config.losses.class_weight_limit,
+        )
+
+    def scale(self, mpp: float) -> Scale:
+        """A scale with this run's style scale and classes."""
+        return Scale(mpp, self.config.stage_mpp(0), self.manifest.classes.count)
+
+    def tiles(self, split: str, kind: str, mpp: float) -> Tiles | None:
+        """Tiles of a split at a scale; None where there are none."""
+        images = getattr(self.manifest.split(split), kind).images
+        if not images:
+            return None
+        size = sum(cached_bytes(i, mpp, self.scale(mpp)) for i in images)
+        return dataset.load_tiles(
+            self.manifest.shard_paths(split, kind),
+            len(images),
+            self.scale(mpp),
+            cache=size <= self.config.cache_mb * _BYTES_PER_MB,
+        )
+
+
+def cached_bytes(image: ImageInfo, mpp: float, scale: Scale) -> int:
+    """Memory of a decoded tile at `mpp`."""
+    pixels = image.height * image.width * (image.mpp / mpp) ** 2
+    return int(pixels * (3 + scale.classes))
+
+
+def effective(config: Config, manifest: Manifest) -> Config:
+    """The settings with a batch all labelled where nothing is unlabelled."""
+    if manifest.split("train").unlabelled.images:
+        return config
+    return replace(config, labelled_share=1.0)
+
+
+def check_data(config: Config, manifest: Manifest) -> None:
+    """Raises InputError when the records cannot feed these settings."""
+    train = manifest.split("train")
+    if not train.labelled.images:
+        raise InputError(
+            f"{manifest.folder}: no labelled training image; the pyramid"
+            " needs one or more"
+        )
+    sizes = [
+        (config.stage_mpp(k), stage.crop)
+        for k, stage in enumerate(config.stages)
+    ]
+    sizes += [(config.finest_mpp, config.segmenter.crop)]
+    sizes += [(config.finest_mpp, config.judge.crop)]
+    for mpp, crop in sizes:
+        for kind in (train.labelled, train.unlabelled):
+            _check_sizes(kind, mpp, crop)
+
+
+def check_replicas(config: Config, replicas: int) -> None:
+    """Raises InputError when a batch cannot be shared out evenly."""
+    batches = {
+        f"stages.{k}.batch": stage.batch
+        for k, stage in enumerate(config.stages)
+    }
+    batches["segmenter.batch"] = config.segmenter.batch
+    batches["judge.batch"] = config.judge.batch
+    for name, batch in batches.items():
+        if batch % replicas:
+            raise InputError(
+                f"{name}: {batch} is not allowed on {replicas} devices; use a"
+                f" multiple of {replicas}"
+            )
+
+
+def _check_sizes(kind: Kind, mpp: float, crop: int) -> None:
+    for image in kind.images:
+        if image.mpp > mpp * 1.01:
+            raise InputError(
+                f"{image.name}: {image.mpp} um/px is coarser than the"
+                f" {mpp} um/px wanted; raise finest_mpp"
+            )
+        side = round(min(image.height, image.width) * image.mpp / mpp)
+        if side < crop:
+            raise InputError(
+                f"{image.name}: {image.width}x{image.height} px at"
+                f" {image.mpp} um/px gives {side} px at {mpp} um/px, less"
+                f" than a crop of {crop}; use a smaller crop or leave it out"
+            )

@@ -1,0 +1,81 @@
+"""What a segmenter by itself is taught, and by whose paint.
+
+In: what a run is made from (`sources.py`), the segmenter's settings. Out: its
+lessons; the trained pyramid as a painter of masks.
+"""
+
+import tensorflow as tf
+
+from histogan_tf import run_dir
+from histogan_tf.config import SegmenterConfig
+from histogan_tf.data import colour
+from histogan_tf.models import lessons, noise
+from histogan_tf.models.lessons import Lesson, Paint
+from histogan_tf.models.stage import labelled_count
+from trainer.sources import Source
+
+_STYLE = 3001  # stream of noise, see `painter`
+# How sure the teacher must be, and how far stains move, see `confident`.
+_SURE, _STRONG_STAIN = 0.9, 0.6
+
+
+def lessons_of(source: Source, settings: SegmenterConfig) -> list[Lesson]:
+    """The lessons that the settings give a weight, real labels first."""
+    weights = tf.constant(source.weights(), tf.float32)
+    share = labelled_count(settings.batch, source.config.labelled_share)
+    real = settings.batch / share
+    out = [Lesson("labelled", real, lessons.labelled(weights))]
+    if settings.consistency:
+        out.append(
+            Lesson("consistency", settings.consistency, lessons.consistent(0.0))
+        )
+    if settings.confident:
+        strong = lessons.confident(weights, _SURE, _STRONG_STAIN)
+        out.append(Lesson("confident", settings.confident, strong))
+    if settings.synthetic:
+        paint = lessons.painted(weights, painter(source))
+        out.append(Lesson("painted", settings.synthetic, paint))
+    return out
+
+
+def painter(source: Source) -> Paint:
+    """The trained pyramid's finest image as a function of masks.
+
+    Each mask is painted in the stain of a training tile drawn by its seed
+    (and jittered like one), so that stain tells nothing of the classes.
+    """
+    pyramid = run_dir.load_pyramid(source.run)
+    stored = source.run.read_json(source.run.data_path)["styles"]
+    styles = tf.constant([s["style"] for s in stored], tf.float32)
+    jitter = source.config.augment.stain
+
+    def paint(mask: tf.Tensor, style: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        del style
+        drawn = drawn_styles(styles, seed, jitter)
+        return pyramid.paint(mask, drawn, seed)[-1]
+
+    # Makes the variables, which a traced step must find in place.
+    side, one = pyramid.multiple, tf.zeros([1], tf.int64)
+    blank = tf.zeros([1, side, side, pyramid.classes])
+    paint(blank, tf.zeros([1, colour.STYLE_SIZE]), one)
+    return paint
+
+
+def drawn_styles(
+    styles: tf.Tensor, seed: tf.Tensor, jitter: float
+) -> tf.Tensor:
+    """A style for each seed: one of `styles` [M, 6], its Lab mean jittered.
+
+    Args:
+      styles: float32 [M, 6]; seed: int64 [B].
+      jitter: as `AugmentConfig.stain`.
+
+    Returns:
+      float32 [B, 6]. An image's style depends on its own seed alone, so it
+      is the same on any number of replicas.
+    """
+    draws = noise.uniform(seed, _STYLE, 4)
+    count = tf.cast(tf.shape(styles)[0], tf.float32)
+    chosen = tf.gather(styles, tf.cast(draws[:, 0] * count, tf.int32))
+    moved = (draws[:, 1:] * 2.0 - 1.0) * 3.0**0.5 * jitter
+    return chosen + tf.pad(moved, [[0, 0], [0, 3]])
