@@ -1,0 +1,100 @@
+"""What one request may ask for, checked before memory is taken for it.
+
+In: sizes that a request claims, and the strings that it sends. Out: nothing,
+or INVALID_ARGUMENT that names the limit and the value found.
+
+TensorFlow Serving has no such limits but the message size. A few bytes can
+claim much: a tensor shape (values that were left out repeat the last one),
+and an image (10 kB of PNG can decode to 2 GB). With these limits the memory
+of a request grows with the bytes that were sent, and images are bounded.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+
+from google.protobuf.message import DecodeError
+from tensorflow.core.example import example_pb2
+
+from serving import image_headers, status
+
+
+@dataclasses.dataclass(frozen=True)
+class RequestLimits:
+    """Limits of one request; each is at least 1.
+
+    `message_bytes`: of the whole request. `tensor_elements`: of one input
+    tensor. `repeated_elements`: of one input tensor, elements that were not
+    sent and stand for copies of the last one. `decoded_pixels`: of all
+    images in one input tensor, all frames of animations included.
+    """
+
+    message_bytes: int = 2**28
+    tensor_elements: int = 2**26
+    repeated_elements: int = 2**20
+    decoded_pixels: int = 2**26
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value < 1:
+                raise ValueError(f"{field.name}: {value}; must be at least 1")
+
+    def check_message(self, count: int) -> None:
+        """Raises INVALID_ARGUMENT when a message has too many bytes."""
+        if count > self.message_bytes:
+            raise status.invalid(
+                f"The request has {count} bytes; the limit message_bytes is"
+                f" {self.message_bytes}"
+            )
+
+    def check_elements(self, alias: str, count: int) -> None:
+        """Raises INVALID_ARGUMENT when a tensor claims too many elements."""
+        if count > self.tensor_elements:
+            raise status.invalid(
+                f"Input {alias} has {count} elements; the limit"
+                f" tensor_elements is {self.tensor_elements}"
+            )
+
+    def check_repeated(self, alias: str, count: int) -> None:
+        """Raises INVALID_ARGUMENT when too many elements were not sent."""
+        if count > self.repeated_elements:
+            raise status.invalid(
+                f"Input {alias} leaves out {count} elements of its shape; the"
+                f" limit repeated_elements is {self.repeated_elements}"
+            )
+
+    def check_images(self, alias: str, values: Iterable[bytes]) -> None:
+        """Raises INVALID_ARGUMENT when images would decode to too much.
+
+        Args:
+          alias: name of the input, for the text.
+          values: strings of one tensor: image files, serialised tf.Examples
+            with image files in their features, or anything else.
+        """
+        total = sum(_pixels(value) for value in values)
+        if total > self.decoded_pixels:
+            raise status.invalid(
+                f"The images of input {alias} decode to {total} pixels; the"
+                f" limit decoded_pixels is {self.decoded_pixels}"
+            )
+
+
+def _pixels(value: bytes) -> int:
+    pixels = image_headers.decoded_pixels(value)
+    if pixels is None:
+        found = map(image_headers.decoded_pixels, _features(value))
+        return sum(pixels or 0 for pixels in found)
+    return pixels
+
+
+def _features(value: bytes) -> Iterator[bytes]:
+    """Byte strings of a serialised tf.Example that may hold images."""
+    # Field 1 of an Example, of whatever length.
+    if not value.startswith(b"\x0a") or not image_headers.may_hold_image(value):
+        return
+    try:
+        example = example_pb2.Example.FromString(value)
+    except DecodeError:
+        return
+    for feature in example.features.feature.values():
+        yield from feature.bytes_list.value
