@@ -70,3 +70,13 @@ def unavailable(message: str) -> ServingError:
 def exhausted(message: str) -> ServingError:
     """RESOURCE_EXHAUSTED with a text."""
     return ServingError(StatusCode.RESOURCE_EXHAUSTED, message)
+
+
+def unimplemented(message: str) -> ServingError:
+    """UNIMPLEMENTED with a text."""
+    return ServingError(StatusCode.UNIMPLEMENTED, message)
+
+
+def internal(message: str) -> ServingError:
+    """INTERNAL with a text: a fault of the server or the model."""
+    return ServingError(StatusCode.INTERNAL, message)

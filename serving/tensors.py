@@ -56,6 +56,11 @@ def type_name(number: int) -> str:
     return types_pb2.DataType.Name(number).removeprefix("DT_").lower()
 
 
+def enum_name(dtype: np.dtype) -> str:
+    """A numpy type as a DataType's own name: "DT_FLOAT"."""
+    return types_pb2.DataType.Name(tf.as_dtype(dtype).as_datatype_enum)
+
+
 def to_array(
     proto: tensor_pb2.TensorProto, alias: str, limits: RequestLimits
 ) -> np.ndarray:
@@ -90,15 +95,25 @@ def to_array(
 def to_proto(
     array: np.ndarray, as_content: bool = False
 ) -> tensor_pb2.TensorProto:
-    """The tensor of an answer.
+    """The tensor of an answer; arguments as of `fill_proto`."""
+    proto = tensor_pb2.TensorProto()
+    fill_proto(proto, array, as_content)
+    return proto
+
+
+def fill_proto(
+    proto: tensor_pb2.TensorProto, array: np.ndarray, as_content: bool = False
+) -> None:
+    """Writes the tensor of an answer.
 
     Args:
+      proto: an empty message, written in place to save a copy.
       array: any of the types that requests may have; strings are an object
         array of bytes.
       as_content: fill tensor_content instead of the typed fields.
     """
     number = tf.as_dtype(array.dtype).as_datatype_enum
-    proto = tensor_pb2.TensorProto(dtype=number)
+    proto.dtype = number
     for size in array.shape:
         proto.tensor_shape.dim.add().size = size
     # No copy where it is contiguous already, as sessions return arrays.
@@ -112,11 +127,9 @@ def to_proto(
     elif as_content:
         proto.tensor_content = flat.tobytes()
     elif flat.size:
-        field = tensor_pb2.TensorProto.DESCRIPTOR.fields_by_name[
-            _FIELDS[number]
-        ]
-        proto.MergeFromString(wire.packed(field.number, flat))
-    return proto
+        fields = tensor_pb2.TensorProto.DESCRIPTOR.fields_by_name
+        place = fields[_FIELDS[number]].number
+        proto.MergeFromString(wire.packed(place, flat))
 
 
 def _parsing_error(alias: str) -> status.ServingError:
