@@ -6,48 +6,53 @@ um/px. Out: uint8 images, uint8 masks, float32 probabilities of that size.
 The mask is mirrored beyond the border by `margin` pixels, and so is the
 image, so that no network sees the edge of the tile and none shows in the
 result. Noise belongs to absolute rows and columns (`noise.py`).
+
+Everything between bytes and bytes is in graphs of stock ops, which exports
+(`serving`) hold as they are.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
 
+from histogan_tf import preprocess
 from histogan_tf.data import colour
 from histogan_tf.models.segmenter import Segmenter, no_opinion
 from histogan_tf.pyramid import Pyramid
 
-IGNORE = 255
+_IMAGES = tf.TensorSpec([None, None, None, 3], tf.uint8)
+_UNIT_IMAGES = tf.TensorSpec([None, None, None, 3], tf.float32)
+_MASKS = tf.TensorSpec([None, None, None], tf.uint8)
+_STYLES = tf.TensorSpec([None, colour.STYLE_SIZE], tf.float32)
+_INTEGERS = tf.TensorSpec([None], tf.int64)
 
 
 @dataclass(frozen=True)
 class Padding:
-    """Pixels added above, below, left and right."""
+    """Pixels added above, below, left and right: integers or tensors."""
 
     top: int
     bottom: int
     left: int
     right: int
 
-    def pad(self, values: np.ndarray) -> np.ndarray:
-        """Mirrors [H, W, ...] beyond its border (as often as it takes)."""
-        pairs = [(self.top, self.bottom), (self.left, self.right)]
-        pairs += [(0, 0)] * (values.ndim - 2)
-        return np.pad(values, pairs, mode="symmetric")
+    def pad(self, values: tf.Tensor, axis: int = 0) -> tf.Tensor:
+        """Mirrors beyond the border; rows at `axis`, columns after it."""
+        rows = preprocess.mirror(values, self.top, self.bottom, axis)
+        return preprocess.mirror(rows, self.left, self.right, axis + 1)
 
-    def crop(self, values: np.ndarray, shrink: int = 1) -> np.ndarray:
-        """Takes the padding off [H / shrink, W / shrink, ...] again."""
+    def crop(self, values: tf.Tensor) -> tf.Tensor:
+        """Takes the padding off [H, W, ...] again."""
         height, width = values.shape[:2]
         return values[
-            self.top // shrink : height - self.bottom // shrink,
-            self.left // shrink : width - self.right // shrink,
+            self.top : height - self.bottom, self.left : width - self.right
         ]
 
 
-def padding(shape: tuple[int, ...], multiple: int, margin: int) -> Padding:
+def padding(shape: tf.Tensor, multiple: int, margin: int) -> Padding:
     """For [H, W, ...]: `margin` or more a side, sizes divide by `multiple`."""
-    height, width = shape[:2]
+    height, width = shape[0], shape[1]
     margin = -(-margin // multiple) * multiple
     return Padding(
         margin,
@@ -58,26 +63,27 @@ def padding(shape: tuple[int, ...], multiple: int, margin: int) -> Padding:
 
 
 class Canvas:
-    """A pyramid (and a final segmenter) ready for images of any size."""
+    """A pyramid ready for images of any size.
+
+    `paint` is `Pyramid.paint` as a graph, rows and columns int64 [B];
+    `paint_masks` maps uint8 masks [B, H, W], styles [B, 6] and seeds int64
+    [B] to uint8 images, coarsest first; `segment_images` uint8 images
+    [B, H, W, 3] to probabilities, coarsest first.
+    """
 
     def __init__(self, pyramid: Pyramid):
         """Traces nothing yet; one graph serves all sizes."""
         self.pyramid = pyramid
-        classes = pyramid.classes
-        spec = tf.TensorSpec([1, None, None, classes], tf.float32)
-        self._paint = tf.function(
+        soft = tf.TensorSpec([None, None, None, pyramid.classes], tf.float32)
+        self.paint = tf.function(
             pyramid.paint,
-            input_signature=[
-                spec,
-                tf.TensorSpec([1, colour.STYLE_SIZE], tf.float32),
-                tf.TensorSpec([1], tf.int64),
-                tf.TensorSpec([], tf.int32),
-                tf.TensorSpec([], tf.int32),
-            ],
+            input_signature=[soft, _STYLES, *[_INTEGERS] * 3],
         )
-        self._segment = tf.function(
-            pyramid.segment,
-            input_signature=[tf.TensorSpec([1, None, None, 3], tf.float32)],
+        self.paint_masks = tf.function(
+            self._paint_masks, input_signature=[_MASKS, _STYLES, _INTEGERS]
+        )
+        self.segment_images = tf.function(
+            self._segment_images, input_signature=[_IMAGES]
         )
 
     @property
@@ -99,20 +105,12 @@ class Canvas:
         Returns:
           uint8 RGB images, coarsest first; the last is [H, W, 3].
         """
-        pad = padding(mask.shape, self.pyramid.multiple, self.margin)
-        filled = np.where(mask == IGNORE, 0, mask)
-        soft = np.eye(self.pyramid.classes, dtype=np.float32)[pad.pad(filled)]
-        images = self._paint(
-            soft[None],
+        images = self.paint_masks(
+            mask[None],
             np.asarray(style, np.float32)[None],
             np.array([seed], np.int64),
-            -pad.top,
-            -pad.left,
         )
-        return [
-            to_uint8(_unpadded(x[0].numpy(), pad, mask.shape, shrink))
-            for x, shrink in zip(images, self._shrinks(), strict=True)
-        ]
+        return [x[0].numpy() for x in images]
 
     def segment(self, image: np.ndarray) -> list[np.ndarray]:
         """Probabilities of every stage's segmenter, coarsest first.
@@ -123,48 +121,80 @@ class Canvas:
         Returns:
           float32 [h, w, N] per stage; the last is of the image's size.
         """
-        pad = padding(image.shape, self.pyramid.multiple, self.margin)
-        unit = pad.pad(image).astype(np.float32) / 127.5 - 1.0
+        return [p[0].numpy() for p in self.segment_images(image[None])]
+
+    def _paint_masks(self, masks, styles, seeds):
+        shape = tf.shape(masks)
+        pad = padding(shape[1:], self.pyramid.multiple, self.margin)
+        soft = preprocess.one_hot(pad.pad(masks, 1), self.pyramid.classes)
+        row, column = (
+            tf.fill(shape[:1], tf.constant(-n, tf.int64))
+            for n in (pad.top, pad.left)
+        )
+        painted = self.paint(soft, styles, seeds, row, column)
         return [
-            _unpadded(p[0].numpy(), pad, image.shape[:2], shrink)
-            for p, shrink in zip(
-                self._segment(unit[None]), self._shrinks(), strict=True
-            )
+            preprocess.unit_to_uint8(x)
+            for x in self._unpadded(painted, pad, shape)
         ]
 
-    def _shrinks(self) -> list[int]:
-        count = len(self.pyramid.stages)
-        return [2 ** (count - 1 - k) for k in range(count)]
+    def _segment_images(self, images):
+        shape = tf.shape(images)
+        pad = padding(shape[1:], self.pyramid.multiple, self.margin)
+        found = self.pyramid.segment(preprocess.to_unit(pad.pad(images, 1)))
+        return self._unpadded(found, pad, shape)
+
+    def _unpadded(self, stages, pad, shape):
+        """Every stage's values without padding, for [B, H, W, ...]."""
+        out, shrink = [], 2 ** (len(stages) - 1)
+        for values in stages:
+            top, left = pad.top // shrink, pad.left // shrink
+            height, width = -(-shape[1] // shrink), -(-shape[2] // shrink)
+            out.append(values[:, top : top + height, left : left + width])
+            shrink //= 2
+        return out
 
 
-def segment_with(
-    network: Segmenter, classes: int
-) -> Callable[[np.ndarray], np.ndarray]:
+class Reader:
+    """One segmenter alone, ready for images of any size.
+
+    `read` maps float32 images [B, H, W, 3] in [-1, 1] to probabilities
+    float32 [B, H, W, N]; `read_images` uint8 images. Both are graphs.
+    """
+
+    def __init__(self, network: Segmenter, classes: int):
+        """Traces nothing yet; one graph serves all sizes."""
+        self.network, self.classes = network, classes
+        self.read = tf.function(self._read, input_signature=[_UNIT_IMAGES])
+        self.read_images = tf.function(
+            lambda images: self.read(preprocess.to_unit(images)),
+            input_signature=[_IMAGES],
+        )
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Maps uint8 [H, W, 3] to float32 [H, W, N]."""
+        return self.read_images(image[None])[0].numpy()
+
+    def _read(self, images):
+        shape, stride = tf.shape(images), self.network.stride
+        pad = padding(shape[1:], stride, 4 * stride)
+        padded = pad.pad(images, 1)
+        logits = self.network(padded, no_opinion(padded, self.classes))
+        inside = logits[
+            :, pad.top : pad.top + shape[1], pad.left : pad.left + shape[2]
+        ]
+        return tf.nn.softmax(inside)
+
+
+def segment_with(network: Segmenter, classes: int) -> Reader:
     """A function from uint8 images of any size to probabilities.
 
     Returns:
       Maps uint8 [H, W, 3] to float32 [H, W, N] by one segmenter alone.
     """
-
-    @tf.function(input_signature=[tf.TensorSpec([1, None, None, 3])])
-    def probabilities(image: tf.Tensor) -> tf.Tensor:
-        return tf.nn.softmax(network(image, no_opinion(image, classes)))
-
-    def segment(image: np.ndarray) -> np.ndarray:
-        pad = padding(image.shape, network.stride, 4 * network.stride)
-        unit = pad.pad(image).astype(np.float32) / 127.5 - 1.0
-        return pad.crop(probabilities(unit[None])[0].numpy())
-
-    return segment
+    return Reader(network, classes)
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:
     """[-1, 1] -> uint8, rounded."""
-    values = (np.asarray(image, np.float32) + 1.0) * 127.5
-    return np.clip(np.round(values), 0, 255).astype(np.uint8)
-
-
-def _unpadded(values, pad, shape, shrink):
-    top, left = pad.top // shrink, pad.left // shrink
-    height, width = -(-shape[0] // shrink), -(-shape[1] // shrink)
-    return values[top : top + height, left : left + width]
+    values = tf.constant(np.asarray(image, np.float32))
+    return preprocess.unit_to_uint8(values).numpy()

@@ -49,7 +49,8 @@ class Pyramid:
           mask: float32 [B, H, W, N] soft one-hot, complete, finest scale.
           style: [B, 6], see `colour`.
           seed: int64 [B].
-          row, column: the mask's absolute origin, multiples of `multiple`.
+          row, column: the mask's absolute origin, multiples of `multiple`;
+            integers, or tensors [B].
 
         Returns:
           Images in [-1, 1], [B, H / 2**j, W / 2**j, 3], coarsest first.
@@ -62,8 +63,8 @@ class Pyramid:
             noises = noise_fields(
                 seed,
                 index,
-                row // 2**shrink + tf.range(shape[1]),
-                column // 2**shrink + tf.range(shape[2]),
+                _positions(row, 2**shrink, shape[1]),
+                _positions(column, 2**shrink, shape[2]),
                 len(self.config.stages[index].generator.widths),
                 self.config.noise_channels,
             )
@@ -89,6 +90,14 @@ class Pyramid:
             out.append(tf.nn.softmax(logits))
             opinion = layers.double(out[-1])
         return out
+
+
+def _positions(
+    first: tf.Tensor | int, shrink: int, size: tf.Tensor
+) -> tf.Tensor:
+    """`size` positions of a coarser grid: [size], or [B, size]."""
+    start = tf.convert_to_tensor(first)[..., None] // shrink
+    return start + tf.range(size, dtype=start.dtype)
 
 
 def blank_networks(config: Config, index: int, classes: int) -> Networks:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
+from histogan_tf import preprocess
 from histogan_tf.data import colour, dataset
 
 
@@ -18,7 +19,7 @@ def image_to(image: np.ndarray, mpp: float, target: float) -> np.ndarray:
     if mpp == target:
         return image
     resampled = dataset.resample(tf.constant(image), mpp, target)
-    return dataset.to_uint8(resampled).numpy()
+    return preprocess.to_uint8(resampled).numpy()
 
 
 def mask_to(mask: np.ndarray, mpp: float, target: float) -> np.ndarray:
@@ -37,8 +38,13 @@ def style_of(image: np.ndarray, mpp: float, coarsest: float) -> np.ndarray:
       mpp: its um/px.
       coarsest: um/px of the run's coarsest stage.
     """
-    small = dataset.resample(tf.constant(image), mpp, coarsest)
-    return colour.style_of(small / 127.5 - 1.0).numpy()
+    return style_tensor(tf.constant(image), mpp, coarsest).numpy()
+
+
+def style_tensor(image: tf.Tensor, mpp: float, coarsest: float) -> tf.Tensor:
+    """`style_of` in stock TensorFlow ops."""
+    small = dataset.resample(image, mpp, coarsest)
+    return colour.style_of(preprocess.to_unit(small))
 
 
 def read_at(

@@ -18,6 +18,7 @@ import tensorflow as tf
 from histogan_tf.config import AugmentConfig
 from histogan_tf.data import colour
 from histogan_tf.models import noise
+from histogan_tf.preprocess import to_unit
 
 with warnings.catch_warnings():
     # Addons announces its end of life on every import.
@@ -70,7 +71,7 @@ def crop(tile: Batch, seed: tf.Tensor, size: int, zoom: float) -> Batch:
 def augment(batch: Batch, settings: AugmentConfig) -> Batch:
     """Geometry and stain of a batch of crops; see the module."""
     both = tf.concat(
-        [batch["image"] / 127.5 - 1.0, batch["labels"] / 255.0], axis=-1
+        [to_unit(batch["image"]), batch["labels"] / 255.0], axis=-1
     )
     if settings.flips:
         both = _turn(both, batch["seed"])

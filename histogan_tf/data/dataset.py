@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from histogan_tf.config import AugmentConfig
 from histogan_tf.data import augment, colour, records
+from histogan_tf.preprocess import to_uint8, to_unit
 
 _SHUFFLE = 1024
 _FOREVER = 1 << 60
@@ -81,7 +82,7 @@ def styles(
     def measure(serialized):
         tile = records.decode(serialized)
         small = resample(tile["image"], tile["mpp"], mpp)
-        return tile["name"], colour.style_of(small / 127.5 - 1.0)
+        return tile["name"], colour.style_of(to_unit(small))
 
     files = tf.data.TFRecordDataset([str(p) for p in shards])
     measured = files.map(measure, tf.data.AUTOTUNE, deterministic=True)
@@ -102,7 +103,7 @@ def at_scale(tile: dict[str, tf.Tensor], scale: Scale) -> dict[str, tf.Tensor]:
     return {
         "image": to_uint8(image),
         "labels": to_uint8(labels),
-        "style": colour.style_of(small / 127.5 - 1.0),
+        "style": colour.style_of(to_unit(small)),
     }
 
 
@@ -112,11 +113,6 @@ def resample(image: tf.Tensor, mpp: tf.Tensor, target: float) -> tf.Tensor:
     size = tf.maximum(tf.cast(tf.round(size), tf.int32), 1)
     resized = tf.image.resize(image[None], size, "area")
     return tf.ensure_shape(resized[0], [None, None, image.shape[-1]])
-
-
-def to_uint8(values: tf.Tensor) -> tf.Tensor:
-    """Rounds values of [0, 255]."""
-    return tf.cast(tf.round(tf.clip_by_value(values, 0.0, 255.0)), tf.uint8)
 
 
 def training_batches(

@@ -11,10 +11,12 @@ is ignored over more than half of its area is ignored (255).
 from dataclasses import dataclass
 
 import numpy as np
+import tensorflow as tf
 
+from histogan_tf import preprocess
 from histogan_tf.config import Config
 from histogan_tf.data import dataset
-from histogan_tf.data.classes import IGNORE, ClassTable
+from histogan_tf.data.classes import ClassTable
 from histogan_tf.data.manifest import SPLITS, Manifest
 from histogan_tf.errors import InputError
 
@@ -77,9 +79,7 @@ def check_classes(run: ClassTable, data: ClassTable, source: str) -> None:
 
 def hard_mask(shares: np.ndarray) -> np.ndarray:
     """Shares [H, W, N] of each pixel's area -> uint8 [H, W], 255 = ignore."""
-    ids = shares.argmax(axis=-1).astype(np.uint8)
-    # A sum of rounded bytes can end a little below one half.
-    return np.where(shares.sum(axis=-1) < 0.498, np.uint8(IGNORE), ids)
+    return preprocess.hard_mask(tf.constant(shares)).numpy()
 
 
 def shrink_image(image: np.ndarray, factor: int) -> np.ndarray:
