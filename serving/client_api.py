@@ -250,6 +250,10 @@ class ServingClient:
                 )
             time.sleep(poll)
 
+    def is_ready(self) -> bool:
+        """Whether every version is AVAILABLE now; raises as `wait_ready`."""
+        return self._not_ready() is None
+
     def _not_ready(self) -> str | None:
         try:
             versions = self.status()
