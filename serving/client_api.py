@@ -6,7 +6,7 @@ In: numpy arrays and encoded images. Out: numpy arrays; class masks uint8
 
     with ServingClient(ChannelSettings("127.0.0.1:8500"), "tissue") as client:
         client.wait_ready(60)
-        mask, areas = client.segment(png_bytes)
+        mask = client.segment(png_bytes).mask
 """
 
 import json
@@ -48,6 +48,34 @@ class VersionStatus:
     version: int
     state: str
     error: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Arrays by output name (strings: object arrays of bytes).
+
+    `version` is the model's that gave them: it changes at a hot swap.
+    """
+
+    outputs: dict[str, np.ndarray]
+    version: int
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """uint8 [H, W] class ids; float32 [N] share of pixels of each class."""
+
+    mask: np.ndarray
+    areas: np.ndarray
+    version: int
+
+
+@dataclass(frozen=True)
+class Painted:
+    """uint8 RGB [H, W, 3]."""
+
+    image: np.ndarray
+    version: int
 
 
 class ServingClient:
@@ -99,37 +127,32 @@ class ServingClient:
         """Ends the connection."""
         self._channel.close()
 
-    def predict(
-        self, signature: str, inputs: dict[str, Any]
-    ) -> dict[str, np.ndarray]:
+    def predict(self, signature: str, inputs: dict[str, Any]) -> Answer:
         """Runs a signature.
 
         Args:
           signature: its name; "" is `serving_default`.
           inputs: arrays by input name; object arrays or lists of bytes for
             strings.
-
-        Returns:
-          Arrays by output name; strings as object arrays of bytes.
         """
         request = predict_pb2.PredictRequest(model_spec=self._spec)
         request.model_spec.signature_name = signature
         for name, value in inputs.items():
             request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
         response = self._call(self._predictions.Predict, request)
-        return {k: tf.make_ndarray(v) for k, v in response.outputs.items()}
+        found = {k: tf.make_ndarray(v) for k, v in response.outputs.items()}
+        return Answer(found, response.model_spec.version.value)
 
-    def segment(self, encoded: bytes) -> tuple[np.ndarray, np.ndarray]:
+    def segment(self, encoded: bytes) -> Segmentation:
         """Class mask of one image.
 
         Args:
           encoded: PNG or JPEG bytes of an image at the model's um/px.
-
-        Returns:
-          uint8 [H, W] class ids; float32 [N] share of pixels of each class.
         """
-        found = self.predict("", {"image_bytes": [encoded]})
-        return png.decode(found["mask_bytes"][0]), found["areas"][0]
+        answer = self.predict("", {"image_bytes": [encoded]})
+        found = answer.outputs
+        mask = png.decode(found["mask_bytes"][0])
+        return Segmentation(mask, found["areas"][0], answer.version)
 
     def generate(
         self,
@@ -137,7 +160,7 @@ class ServingClient:
         seed: int,
         style: np.ndarray | None = None,
         reference: bytes = b"",
-    ) -> np.ndarray:
+    ) -> Painted:
         """Tissue for a mask.
 
         Args:
@@ -145,12 +168,9 @@ class ServingClient:
           seed: the same seed gives the same pixels.
           style: float32 [6], see `histogan_tf.data.colour`; unless
           reference: PNG or JPEG bytes of a tile whose stain is taken.
-
-        Returns:
-          uint8 RGB [H, W, 3].
         """
         style = np.zeros(STYLE_SIZE) if style is None else style
-        found = self.predict(
+        answer = self.predict(
             "generate",
             {
                 "mask_bytes": [png.encode(mask)],
@@ -159,7 +179,8 @@ class ServingClient:
                 "reference_bytes": [reference],
             },
         )
-        return png.decode(found["image_bytes"][0])
+        image = png.decode(answer.outputs["image_bytes"][0])
+        return Painted(image, answer.version)
 
     def generate_window(
         self,
@@ -168,7 +189,7 @@ class ServingClient:
         column: int,
         seed: int,
         style: np.ndarray,
-    ) -> np.ndarray:
+    ) -> Painted:
         """One window of the tissue for a mask of any size.
 
         Args:
@@ -178,9 +199,9 @@ class ServingClient:
           style: float32 [6].
 
         Returns:
-          uint8 RGB [h, w, 3] of the window without halo.
+          The window without its halo.
         """
-        found = self.predict(
+        answer = self.predict(
             "generate_window",
             {
                 "masks": mask[None],
@@ -190,7 +211,7 @@ class ServingClient:
                 "style": np.asarray(style, np.float32)[None],
             },
         )
-        return found["images"][0]
+        return Painted(answer.outputs["images"][0], answer.version)
 
     def about(self) -> dict[str, Any]:
         """The model card of an export of this project.
@@ -199,7 +220,7 @@ class ServingClient:
           RequestError: the model has no signature `about`.
         """
         found = self.predict("about", {"question": [b""]})
-        return json.loads(found["model_card"][0])
+        return json.loads(found.outputs["model_card"][0])
 
     def metadata(self) -> dict[str, meta_graph_pb2.SignatureDef]:
         """The model's signatures by name."""

@@ -2,7 +2,7 @@
 
 In: an export, its warm-up records (assets.extra), a client of a server that
 has it. Out: how many requests were answered as the SavedModel answers in this
-process; else `Differs`, which names record, output and size of the difference.
+process; else `AnswerError`, which names record, output and difference.
 """
 
 import pathlib
@@ -17,7 +17,7 @@ from serving.client_api import ServingClient
 WARM_UP = "assets.extra/tf_serving_warmup_requests"
 
 
-class Differs(Exception):
+class AnswerError(Exception):
     """The server does not answer as the SavedModel does."""
 
 
@@ -35,7 +35,7 @@ def check_answers(
       Number of requests.
 
     Raises:
-      Differs: an answer is another, or there is nothing to send.
+      AnswerError: an answer is another, or there is nothing to send.
       RequestError: the server refuses a request.
     """
     model = tf.saved_model.load(str(export))
@@ -43,14 +43,14 @@ def check_answers(
     for place, request in enumerate(_requests(export)):
         name = request.model_spec.signature_name
         inputs = {k: tf.make_ndarray(v) for k, v in request.inputs.items()}
-        found = client.predict(name, inputs)
+        found = client.predict(name, inputs).outputs
         call = model.signatures[name or "serving_default"]
         expected = call(**{k: tf.constant(v) for k, v in inputs.items()})
         values = {k: v.numpy() for k, v in expected.items()}
         _compare(found, values, tolerance, f"warm-up record {place} ({name})")
         count += 1
     if not count:
-        raise Differs(f"{export / WARM_UP}: no Predict request to send")
+        raise AnswerError(f"{export / WARM_UP}: no Predict request to send")
     return count
 
 
@@ -71,20 +71,20 @@ def _compare(
     where: str,
 ) -> None:
     if set(found) != set(expected):
-        raise Differs(
+        raise AnswerError(
             f"{where}: outputs {', '.join(sorted(found))}; expected"
             f" {', '.join(sorted(expected))}"
         )
     for name, value in expected.items():
         got = found[name]
         if (got.shape, got.dtype) != (value.shape, value.dtype):
-            raise Differs(
+            raise AnswerError(
                 f"{where}: {name} is {got.dtype} {got.shape}; expected"
                 f" {value.dtype} {value.shape}"
             )
         if value.dtype.kind != "f":
             if not np.array_equal(got, value):
-                raise Differs(f"{where}: {name} differs")
+                raise AnswerError(f"{where}: {name} differs")
         elif not np.allclose(got, value, tolerance, tolerance, equal_nan=True):
             most = np.abs(got - value).max()
-            raise Differs(f"{where}: {name} differs by up to {most:.3g}")
+            raise AnswerError(f"{where}: {name} differs by up to {most:.3g}")

@@ -24,7 +24,7 @@ from histogan_tf.errors import InputError
 from serving.blessing import Blessing
 from serving.client_api import ServingClient
 from serving.client_channel import ChannelSettings, RequestError
-from serving.infra_requests import Differs, check_answers
+from serving.infra_requests import AnswerError, check_answers
 
 MODEL = "infra-validation-model"
 _OUR_SERVER = (sys.executable, "-m", "serving.server")
@@ -61,7 +61,7 @@ class InfraSettings:
             )
 
 
-class ServerEnded(Exception):
+class ServerEndedError(Exception):
     """The server's process ended or did not get ready; may be tried again."""
 
 
@@ -81,9 +81,9 @@ def validate(export: pathlib.Path, settings: InfraSettings) -> Blessing:
         facts["tries"] = attempt + 1
         try:
             facts["requests"] = _try_out(export, settings)
-        except ServerEnded as error:
+        except ServerEndedError as error:
             reason = str(error)
-        except (Differs, RequestError) as error:
+        except (AnswerError, RequestError) as error:
             # The server answered; another one would not answer otherwise.
             return Blessing((str(error),), facts=facts)
         else:
@@ -96,7 +96,7 @@ def _try_out(export: pathlib.Path, settings: InfraSettings) -> int:
     with (
         _server(export, settings) as (process, address, log),
         ServingClient(
-            ChannelSettings(address), MODEL, settings.deadline
+            ChannelSettings(address, attempts=1), MODEL, settings.deadline
         ) as client,
     ):
         try:
@@ -104,11 +104,13 @@ def _try_out(export: pathlib.Path, settings: InfraSettings) -> int:
             if not settings.query:
                 return 0
             return check_answers(export, client, settings.tolerance)
-        except (ServerEnded, RequestError) as error:
+        except (ServerEndedError, RequestError) as error:
             if process.poll() is None and isinstance(error, RequestError):
                 raise
             text = log.read_text(errors="replace")[-_TAIL:]
-            raise ServerEnded(f"{error}: {' '.join(text.split())}") from error
+            raise ServerEndedError(
+                f"{error}: {' '.join(text.split())}"
+            ) from error
 
 
 def _wait(
@@ -117,10 +119,12 @@ def _wait(
     end = time.monotonic() + settings.loading_seconds
     while True:
         if process.poll() is not None:
-            raise ServerEnded(f"server ended with code {process.returncode}")
+            raise ServerEndedError(
+                f"server ended with code {process.returncode}"
+            )
         left = end - time.monotonic()
         if left <= 0:
-            raise ServerEnded(
+            raise ServerEndedError(
                 f"not available after {settings.loading_seconds:g} s"
             )
         if client.is_ready():

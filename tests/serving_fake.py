@@ -45,6 +45,7 @@ class Fake(
         except PermissionError as error:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         response = predict_pb2.PredictResponse()
+        response.model_spec.version.value = 4
         for name, value in outputs.items():
             response.outputs[name].CopyFrom(tf.make_tensor_proto(value))
         return response

@@ -48,9 +48,10 @@ def test_segment(connect):
 
     fake = Fake({"": segment})
     image = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
-    mask, areas = connect(fake).segment(png.encode(image))
-    np.testing.assert_array_equal(mask, image[..., 0])
-    np.testing.assert_array_equal(areas, [0.25, 0.75])
+    found = connect(fake).segment(png.encode(image))
+    np.testing.assert_array_equal(found.mask, image[..., 0])
+    np.testing.assert_array_equal(found.areas, [0.25, 0.75])
+    assert found.version == 4
     (request,) = fake.requests
     assert request.model_spec.name == "m"
     assert not request.model_spec.HasField("version")
@@ -65,7 +66,7 @@ def test_generate_sends_mask_seed_and_style(connect):
 
     mask = np.array([[0, 1, 2], [2, 1, 0]], np.uint8)
     client = connect(Fake({"generate": generate}))
-    image = client.generate(mask, 2**40, np.arange(6))
+    image = client.generate(mask, 2**40, np.arange(6)).image
     np.testing.assert_array_equal(image, np.full((2, 3, 3), 9))
     np.testing.assert_array_equal(png.decode(seen["mask_bytes"][0]), mask)
     assert seen["seed"].dtype == np.int64 and seen["seed"] == [2**40]
@@ -85,7 +86,7 @@ def test_generate_window_sends_its_place(connect):
 
     mask = np.arange(30, dtype=np.uint8).reshape(5, 6)
     client = connect(Fake({"generate_window": window}))
-    image = client.generate_window(mask, -16, 2**33, 5, np.zeros(6))
+    image = client.generate_window(mask, -16, 2**33, 5, np.zeros(6)).image
     np.testing.assert_array_equal(image[..., 1], mask[1:-1, 1:-1])
     assert seen["masks"].dtype == np.uint8
     assert (seen["row"], seen["column"]) == ([-16], [2**33])

@@ -23,7 +23,9 @@ def ask(fake, size=1, deadline=10.0, **settings):
     with serving_fake.serve(fake) as address:
         channel = ChannelSettings(address, first_wait=0.01, **settings)
         with ServingClient(channel, "m", deadline) as client:
-            return client.predict("echo", {"x": np.ones(size, np.float32)})
+            return client.predict(
+                "echo", {"x": np.ones(size, np.float32)}
+            ).outputs
 
 
 # 12 MB: above the 256 KiB that gRPC keeps for a retry by default.
@@ -147,7 +149,7 @@ def tls(keys, address, **settings):
     settings = {name: keys / value for name, value in settings.items()}
     channel = ChannelSettings(address, attempts=1, **settings)
     with ServingClient(channel, "m", 10) as client:
-        return client.predict("echo", {"x": 7.0})["y"]
+        return client.predict("echo", {"x": 7.0}).outputs["y"]
 
 
 def test_tls_and_mutual_tls(keys):
