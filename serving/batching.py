@@ -1,0 +1,232 @@
+"""A servable that joins concurrent runs of one signature into one run.
+
+In: a Servable and how to batch. Out: a BatchingServable with the same `run`;
+its callers wait while their inputs are joined along dimension 0 with those of
+others that feed and fetch the same tensors. It behaves as tensorflow/serving's
+BatchingSession, also where that hurts:
+
+- A run that fails fails for every caller whose inputs were in it. One broken
+  image, or one image of another size, spoils its neighbours' requests; clients
+  see the code of the bad one. Batch tensors of one size, not files.
+- A timeout counts from the call on. A batch is dropped only when all of its
+  callers are too late; otherwise it runs up to the latest deadline.
+- Outputs without a row for every input row are an error.
+"""
+
+import dataclasses
+import functools
+import pathlib
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from serving import batch_merge, status
+from serving.batch_parameters import BatchParameters, read_model
+from serving.batch_scheduler import BatchQueue, BatchScheduler, Task
+from serving.inference import SignatureDef
+from serving.limits import RequestLimits
+
+if TYPE_CHECKING:
+    from serving.servable import Servable
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchRecord:
+    """One batch, for metrics.
+
+    `input_sizes`: rows of each task; `size`: rows of the run; `padding`: how
+    many of them are copies; `waits`: seconds that each task was queued.
+    """
+
+    input_sizes: tuple[int, ...]
+    size: int
+    padding: int
+    waits: tuple[float, ...]
+
+
+Observer = Callable[[BatchRecord], None]
+
+
+class BatchingServable:
+    """Wraps one Servable; `run` may be called from any number of threads."""
+
+    def __init__(
+        self,
+        servable: "Servable",
+        scheduler: BatchScheduler,
+        parameters: BatchParameters,
+        limits: RequestLimits,
+        observe: Observer | None = None,
+    ):
+        self._servable, self._scheduler = servable, scheduler
+        self._parameters, self._limits = parameters, limits
+        self._observe = observe
+        self._queues: dict[tuple, BatchQueue] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def signatures(self) -> dict[str, SignatureDef]:
+        """Those of the wrapped servable."""
+        return self._servable.signatures
+
+    def run(
+        self,
+        feeds: dict[str, np.ndarray],
+        fetches: list[str],
+        timeout: float | None = None,
+    ) -> list[np.ndarray]:
+        """As `Servable.run`, together with other callers.
+
+        Raises:
+          ServingError: the queue is full or the wait was too long; the
+            inputs cannot be batched; or the joint run failed.
+        """
+        size = batch_merge.batch_size(feeds)
+        queue = self._queue(tuple(sorted(feeds)), tuple(sorted(set(fetches))))
+        deadline = time.monotonic() + timeout if timeout else None
+        largest = self._parameters.execution_size
+        if not self._parameters.splitting or size <= largest:
+            task = Task(feeds, fetches, size, deadline)
+            queue.schedule([task])
+            return _result(task)
+        tasks = []
+        for start in range(0, size, largest):
+            end = min(start + largest, size)
+            part = {name: array[start:end] for name, array in feeds.items()}
+            tasks.append(Task(part, fetches, end - start, deadline))
+        queue.schedule(tasks)
+        parts = [_result(task) for task in tasks]
+        return [np.concatenate(same) for same in zip(*parts, strict=True)]
+
+    def close(self) -> None:
+        """Finishes what waits, then closes the wrapped servable."""
+        for queue in self._queues.values():
+            self._scheduler.remove_queue(queue)
+        self._queues.clear()
+        self._servable.close()
+
+    def _queue(
+        self, feeds: tuple[str, ...], fetches: tuple[str, ...]
+    ) -> BatchQueue:
+        with self._lock:
+            if (feeds, fetches) not in self._queues:
+                process = functools.partial(self._process, list(fetches))
+                self._queues[feeds, fetches] = self._scheduler.add_queue(
+                    self._parameters.queue_settings(), process
+                )
+            return self._queues[feeds, fetches]
+
+    def _process(self, fetches: list[str], tasks: list[Task]) -> None:
+        """Runs a batch; all of its callers get their outputs or one error."""
+        try:
+            results = self._run_batch(fetches, tasks)
+            for task, outputs in zip(tasks, results, strict=True):
+                task.outputs = outputs
+        except status.ServingError as error:
+            _fail(tasks, error)
+        except Exception as error:
+            # A bug or no memory; a caller left waiting would hang for ever.
+            _fail(tasks, status.internal(f"{type(error).__name__}: {error}"))
+        finally:
+            for task in tasks:
+                task.done.release()
+
+    def _run_batch(
+        self, fetches: list[str], tasks: list[Task]
+    ) -> list[list[np.ndarray]]:
+        now = time.monotonic()
+        timeout = _timeout(tasks, now)
+        size = sum(task.size for task in tasks)
+        allowed = self._parameters.allowed_batch_sizes
+        rows = batch_merge.padded_size(size, allowed) if size else 0
+        if self._observe:
+            sizes = tuple(task.size for task in tasks)
+            waits = tuple(now - task.queued for task in tasks)
+            self._observe(BatchRecord(sizes, rows, rows - size, waits))
+        feeds = batch_merge.merge(
+            tasks,
+            rows,
+            self._parameters.pad_variable_length_inputs,
+            self._limits,
+        )
+        found = self._servable.run(feeds, fetches, timeout)
+        outputs = dict(zip(fetches, found, strict=True))
+        return batch_merge.split(tasks, rows, outputs)
+
+
+def _result(task: Task) -> list[np.ndarray]:
+    task.done.acquire()
+    if task.error is not None:
+        raise task.error
+    assert task.outputs is not None
+    return task.outputs
+
+
+def _fail(tasks: list[Task], error: status.ServingError) -> None:
+    # One exception each: raised in several threads, they would share one
+    # traceback.
+    for task in tasks:
+        task.outputs = None
+        task.error = status.ServingError(error.code, error.message)
+
+
+def _timeout(tasks: list[Task], now: float) -> float | None:
+    deadlines = [task.deadline for task in tasks]
+    if None in deadlines:
+        return None
+    latest = max(deadline for deadline in deadlines if deadline is not None)
+    if latest <= now:
+        raise status.exhausted(
+            "Run() timeout exceeded while waiting in batching queue"
+        )
+    return latest - now
+
+
+class Batcher:
+    """Makes batching servables that share their threads; a `wrap`.
+
+    Args of the constructor:
+      common: parameters of models without their own; the number of threads
+        and their name are always of these.
+      per_model: take `batching_params.pbtxt` of the version's folder instead;
+        a version without one is not batched.
+      limits: bound inputs that padding enlarges.
+      observe: called with a record of every batch, from batch threads.
+    """
+
+    def __init__(
+        self,
+        common: BatchParameters,
+        per_model: bool = False,
+        limits: RequestLimits | None = None,
+        observe: Observer | None = None,
+    ):
+        self._common, self._per_model = common, per_model
+        self._limits, self._observe = limits or RequestLimits(), observe
+        self._scheduler = BatchScheduler(
+            common.num_batch_threads, common.thread_pool_name
+        )
+
+    def wrap(self, servable: "Servable", folder: pathlib.Path) -> "Servable":
+        """The servable with batching, or as it is.
+
+        Args:
+          servable: just loaded.
+          folder: it was loaded from.
+
+        Raises:
+          ServingError: INVALID_ARGUMENT: a bad file of its own.
+        """
+        parameters = read_model(folder) if self._per_model else self._common
+        if parameters is None:
+            return servable
+        return BatchingServable(
+            servable, self._scheduler, parameters, self._limits, self._observe
+        )
+
+    def close(self) -> None:
+        """Ends the threads, after all servables are closed."""
+        self._scheduler.close()
