@@ -9,6 +9,7 @@ SharedBatchScheduler, which find a bad value only when a model is loaded.
 import dataclasses
 import os
 import pathlib
+from typing import Any
 
 from google.protobuf import text_format
 
@@ -114,7 +115,7 @@ def from_proto(proto: Proto) -> BatchParameters:
     Raises:
       ServingError: INVALID_ARGUMENT: a value out of its range.
     """
-    values = {}
+    values: dict[str, Any] = {}
     for field, value in proto.ListFields():
         if field.label == field.LABEL_REPEATED:
             values[field.name] = tuple(value)

@@ -17,6 +17,7 @@ from serving.limits import RequestLimits
 if TYPE_CHECKING:
     from serving.manager import ModelManager
 
+Class = classification_pb2.Class
 INPUTS, CLASSES, SCORES = "inputs", "classes", "scores"
 
 
@@ -108,14 +109,15 @@ def to_result(
     result = classification_pb2.ClassificationResult()
     for row in range(count):
         added = result.classifications.add()
-        labels = None if classes is None else classes[row]
-        values = None if scores is None else scores[row].tolist()
-        for place in range(len(labels if labels is not None else values)):
-            one = added.classes.add()
-            if labels is not None:
-                one.label = _text(labels[place])
-            if values is not None:
-                one.score = values[place]
+        if classes is not None:
+            labels = [_text(label) for label in classes[row]]
+            added.classes.extend(Class(label=label) for label in labels)
+        if scores is None:
+            continue
+        for place, score in enumerate(scores[row].tolist()):
+            if classes is None:
+                added.classes.add()
+            added.classes[place].score = score
     return result
 
 

@@ -5,7 +5,7 @@ signature that is meant, and the spec that an answer carries. Codes and texts
 are those of tensorflow/serving: its servables/tensorflow/*.cc.
 """
 
-from tensorflow.core.protobuf import meta_graph_pb2
+from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 from tensorflow_serving.apis import model_pb2
 
 from serving import status
@@ -14,8 +14,6 @@ DEFAULT_SIGNATURE = "serving_default"
 PREDICT = "tensorflow/serving/predict"
 CLASSIFY = "tensorflow/serving/classify"
 REGRESS = "tensorflow/serving/regress"
-
-SignatureDef = meta_graph_pb2.SignatureDef
 
 
 def signature_name(spec: model_pb2.ModelSpec) -> str:

@@ -7,6 +7,7 @@ input is checked here with the text of TensorFlow's own call frame. Shapes are
 left to the session, as they are there.
 """
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -170,5 +171,5 @@ def _outputs(
     return chosen or sorted(signature.outputs)
 
 
-def _joined(names) -> str:
+def _joined(names: Iterable[str]) -> str:
     return ",".join(sorted(names))

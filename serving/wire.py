@@ -13,7 +13,10 @@ import numpy as np
 from tensorflow.core.framework import tensor_pb2
 
 _LENGTH_DELIMITED = 2
-_RAW = {"float_val": np.dtype("<f4"), "double_val": np.dtype("<f8")}
+_RAW: dict[str, np.dtype] = {
+    "float_val": np.dtype("<f4"),
+    "double_val": np.dtype("<f8"),
+}
 
 
 def packed(number: int, values: np.ndarray) -> bytes:
