@@ -213,14 +213,15 @@ class ServingClient:
         )
         return Painted(answer.outputs["images"][0], answer.version)
 
-    def about(self) -> dict[str, Any]:
-        """The model card of an export of this project.
-
-        Raises:
-          RequestError: the model has no signature `about`.
-        """
-        found = self.predict("about", {"question": [b""]})
-        return json.loads(found.outputs["model_card"][0])
+    def about(self) -> dict[str, Any] | None:
+        """The model card that an export of this project tells, else None."""
+        signature = self.metadata().get("about")
+        if signature is None:
+            return None
+        nothing = {name: [b""] for name in signature.inputs}
+        answer = self.predict("about", nothing)
+        (text,) = answer.outputs.values()
+        return json.loads(text.item())
 
     def metadata(self) -> dict[str, meta_graph_pb2.SignatureDef]:
         """The model's signatures by name."""
