@@ -76,7 +76,17 @@ def decode(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
       image uint8 [H, W, 3], mask uint8 [H, W] (255 throughout when
       unlabelled), mpp float32, name and group strings (scalars).
     """
-    fields = tf.io.parse_single_example(serialized, _FEATURES)
+    return decode_pixels(parse(serialized))
+
+
+def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+    """The fields of one tile, its image and mask still PNG bytes (or "")."""
+    return tf.io.parse_single_example(serialized, _FEATURES)
+
+
+def decode_pixels(fields: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """`decode` of what `parse` gave."""
+    fields = dict(fields)
     image = tf.io.decode_png(fields["image"], channels=3)
     image.set_shape([None, None, 3])
     fields["mask"] = tf.cond(
