@@ -1,0 +1,192 @@
+"""The methods of the semi-supervised benchmark.
+
+In: `Work`: settings, records and folders of a cell. Out: a trained segmenter
+(the average of its weights). All share backbone, optimiser, number of steps
+and, but for `supervised+classic`, augmentation; a method is what it makes of
+the unlabelled images.
+
+- supervised: labelled images only.
+- supervised+classic: the same with strong augmentation.
+- self_training: the supervised network labels the rest once (Lee 2013).
+- mean_teacher: agreement with the average (Tarvainen & Valpola 2017).
+- cps: two networks label for each other (Chen et al. 2021), `semi_cps.py`.
+- histogan: the pyramid and its segmenter, as `trainer.train` does it.
+- histogan_labelled_only: the same without the unlabelled images.
+"""
+
+import pathlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import tensorflow as tf
+
+from benchmarks import semi_settings, timed_training
+from benchmarks.semi_cps import CrossModel
+from histogan_tf import run_dir
+from histogan_tf.config import Config
+from histogan_tf.data import dataset
+from histogan_tf.data.manifest import Manifest
+from histogan_tf.models import lessons, losses
+from histogan_tf.models.lessons import Lesson
+from histogan_tf.models.segmenter import Segmenter, no_opinion
+from trainer import phases, sources, teaching
+from trainer.loop import Phase
+from trainer.sources import Source
+
+SEGMENTER = "segmenter"
+_SALT = 62
+# Tarvainen & Valpola's ramp; weights as usual for two or more classes.
+_RAMP, _MEAN_TEACHER, _CPS = 0.4, 10.0, 1.5
+_GRAIN = 0.1
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a method is given; `supervised` is that method's own folder."""
+
+    config: Config
+    records: Manifest
+    folder: pathlib.Path
+    supervised: pathlib.Path
+
+    def source(self, config: Config, folder: pathlib.Path) -> Source:
+        """A run directory with what its phases are made from."""
+        config = sources.effective(config, self.records)
+        sources.check_data(config, self.records)
+        kinds = ["labelled"] + ["unlabelled"] * (config.labelled_share < 1)
+        styles = [
+            {"name": name, "style": [round(float(v), 4) for v in style]}
+            for kind in kinds
+            for name, style in dataset.styles(
+                self.records.shard_paths("train", kind), config.stage_mpp(0)
+            )
+        ]
+        about = {"hash": self.records.hash, "styles": styles}
+        run = run_dir.create_run(folder, config, self.records.classes, about)
+        return Source(config, self.records, run)
+
+
+Method = Callable[[Work], Segmenter]
+
+
+def supervised(work: Work) -> Segmenter:
+    """Real labels only."""
+    return _alone(work, _labelled_only(work.config), work.folder)
+
+
+def supervised_classic(work: Work) -> Segmenter:
+    """Real labels only, strongly augmented."""
+    config = semi_settings.classic(_labelled_only(work.config))
+    return _alone(work, config, work.folder)
+
+
+def self_training(work: Work) -> Segmenter:
+    """Learns from real labels and, elsewhere, the supervised network's."""
+    first = _alone(work, _labelled_only(work.config), work.supervised)
+
+    def teach(source, settings):
+        weights = _weights(source)
+
+        def pseudo(read, batch, teacher):
+            del teacher
+            image, count = batch["image"], source.manifest.classes.count
+            logits = first(image, no_opinion(image, count))
+            found = losses.confident(tf.nn.softmax(logits), 0.0)
+            free = 1.0 - losses.labelled(batch["labels"])
+            return free * lessons.fit(read(image), found, weights)
+
+        return [*_real(source, settings), Lesson("pseudo", 1.0, pseudo)]
+
+    return _segmenter(work, teach)
+
+
+def mean_teacher(work: Work) -> Segmenter:
+    """The student, seeing noise, agrees with its own average."""
+
+    def teach(source, settings):
+        steady = lessons.consistent(_GRAIN)
+        more = Lesson("consistency", _MEAN_TEACHER, steady, _RAMP)
+        return [*_real(source, settings), more]
+
+    return _segmenter(work, teach)
+
+
+def cps(work: Work) -> Segmenter:
+    """Two networks, each the other's teacher; the first is tested."""
+    source = work.source(work.config, work.folder)
+    phase = phases.segmenter_phase(
+        source, SEGMENTER, source.config.segmenter, _SALT
+    )
+    settings, rates = source.config.segmenter, source.config.optimizer
+
+    def build():
+        real = Lesson("cross", _CPS, lambda *_: None, _RAMP)
+        return CrossModel(
+            settings, rates, _real(source, settings), real, _weights(source)
+        )
+
+    return _train(source, replace(phase, build=build))
+
+
+def histogan(work: Work) -> Segmenter:
+    """The product: pyramid, then its segmenter."""
+    source = work.source(work.config, work.folder)
+    for index in range(len(source.config.stages)):
+        _train(source, phases.stage_phase(source, index))
+    phase = phases.segmenter_phase(
+        source, SEGMENTER, source.config.segmenter, _SALT
+    )
+    return _train(source, phase)
+
+
+def histogan_labelled_only(work: Work) -> Segmenter:
+    """The product, given the labelled images alone."""
+    return histogan(replace(work, config=_labelled_only(work.config)))
+
+
+METHODS: dict[str, Method] = {
+    "supervised": supervised,
+    "supervised+classic": supervised_classic,
+    "self_training": self_training,
+    "mean_teacher": mean_teacher,
+    "cps": cps,
+    "histogan": histogan,
+    "histogan_labelled_only": histogan_labelled_only,
+}
+
+
+def _labelled_only(config: Config) -> Config:
+    return replace(config, labelled_share=1.0)
+
+
+def _weights(source: Source) -> tf.Tensor:
+    return tf.constant(source.weights(), tf.float32)
+
+
+def _real(source: Source, settings) -> list[Lesson]:
+    plain = replace(settings, consistency=0.0, confident=0.0, synthetic=0.0)
+    return teaching.lessons_of(source, plain)
+
+
+def _alone(work: Work, config: Config, folder: pathlib.Path) -> Segmenter:
+    source = work.source(config, folder)
+    phase = phases.segmenter_phase(
+        source, SEGMENTER, config.segmenter, _SALT, _real
+    )
+    return _train(source, phase)
+
+
+def _segmenter(work: Work, teach) -> Segmenter:
+    source = work.source(work.config, work.folder)
+    phase = phases.segmenter_phase(
+        source, SEGMENTER, source.config.segmenter, _SALT, teach
+    )
+    return _train(source, phase)
+
+
+def _train(source: Source, phase: Phase) -> Segmenter:
+    times = source.run.root / "seconds.json"
+    timed_training.train(phase, times, source.config.seed)
+    if phase.name != SEGMENTER:
+        return None
+    return run_dir.load_segmenter(source.run, SEGMENTER)

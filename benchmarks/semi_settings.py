@@ -1,0 +1,86 @@
+"""Settings that all methods of the semi-supervised benchmark share.
+
+Out: a `Config` per protocol: the pyramid (for the methods that have one) and
+one segmenter: backbone, steps, optimiser and augmentation are the same for
+every method.
+"""
+
+from dataclasses import replace
+
+from histogan_tf.config import (
+    AugmentConfig,
+    Config,
+    NetworkConfig,
+    SegmenterConfig,
+    StageConfig,
+)
+
+_PLAIN = AugmentConfig(scale=1.15, warp=0.02, stain=0.15)
+# The honest rival of synthesis: all that classical augmentation offers.
+_CLASSIC = AugmentConfig(scale=1.4, warp=0.06, stain=0.5)
+
+
+def _net(*widths: int) -> NetworkConfig:
+    return NetworkConfig(widths)
+
+
+_STAGES = (
+    StageConfig(
+        24, 16, 1200, 1.0,
+        _net(24, 48, 64), _net(24, 48, 64), _net(12, 24, 32),
+    ),
+    StageConfig(
+        48, 4, 600, 10.0,
+        _net(24, 32), _net(24, 32, 48), _net(12, 24, 32),
+    ),
+    StageConfig(
+        96, 2, 400, 10.0,
+        _net(16, 24), _net(16, 24, 32), _net(8, 16, 32),
+    ),
+    StageConfig(
+        96, 2, 300, 10.0,
+        _net(12, 16), _net(12, 16, 24), _net(8, 16, 24),
+    ),
+)  # fmt: skip
+
+
+def native(seed: int) -> Config:
+    """1.24 um/px: four stages, crops of 128 px (159 um)."""
+    segmenter = SegmenterConfig(
+        128,
+        8,
+        700,
+        network=_net(16, 32, 48, 64),
+        augment=_PLAIN,
+        patch=2,
+    )
+    return Config(
+        seed=seed,
+        finest_mpp=1.24,
+        stages=_STAGES,
+        segmenter=segmenter,
+        judge=replace(segmenter, synthetic=0.0, consistency=0.0),
+        augment=AugmentConfig(scale=1.0, warp=0.0),
+    )
+
+
+def xnet128(seed: int) -> Config:
+    """Whole images of 128 x 128 px; lengths are in pixels."""
+    first, second, third, _ = _STAGES
+    segmenter = SegmenterConfig(
+        128, 8, 700, network=_net(16, 32, 48, 64), augment=_PLAIN
+    )
+    return Config(
+        seed=seed,
+        finest_mpp=1.0,
+        stages=(replace(first, crop=32, batch=8), second, third),
+        segmenter=segmenter,
+        judge=replace(segmenter, synthetic=0.0, consistency=0.0),
+        augment=AugmentConfig(scale=1.0, warp=0.0),
+    )
+
+
+def classic(config: Config) -> Config:
+    """The same with strong colour, scale and elastic augmentation."""
+    segmenter = replace(config.segmenter, augment=_CLASSIC)
+    return replace(config, segmenter=segmenter)
