@@ -19,18 +19,14 @@ import pathlib
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from serving import batch_merge, status
 from serving.batch_parameters import BatchParameters, read_model
 from serving.batch_scheduler import BatchQueue, BatchScheduler, Task
-from serving.inference import SignatureDef
 from serving.limits import RequestLimits
-
-if TYPE_CHECKING:
-    from serving.servable import Servable
+from serving.servable import Servable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,27 +46,26 @@ class BatchRecord:
 Observer = Callable[[BatchRecord], None]
 
 
-class BatchingServable:
-    """Wraps one Servable; `run` may be called from any number of threads."""
+class BatchingServable(Servable):
+    """Wraps one Servable; `run` may be called from any number of threads.
+
+    It has no session of its own: all that a Servable does is overridden.
+    """
 
     def __init__(
         self,
-        servable: "Servable",
+        servable: Servable,
         scheduler: BatchScheduler,
         parameters: BatchParameters,
         limits: RequestLimits,
         observe: Observer | None = None,
     ):
+        self.signatures = servable.signatures
         self._servable, self._scheduler = servable, scheduler
         self._parameters, self._limits = parameters, limits
         self._observe = observe
         self._queues: dict[tuple, BatchQueue] = {}
         self._lock = threading.Lock()
-
-    @property
-    def signatures(self) -> dict[str, SignatureDef]:
-        """Those of the wrapped servable."""
-        return self._servable.signatures
 
     def run(
         self,
@@ -210,7 +205,7 @@ class Batcher:
             common.num_batch_threads, common.thread_pool_name
         )
 
-    def wrap(self, servable: "Servable", folder: pathlib.Path) -> "Servable":
+    def wrap(self, servable: Servable, folder: pathlib.Path) -> Servable:
         """The servable with batching, or as it is.
 
         Args:
