@@ -38,7 +38,13 @@ def style_of(image: np.ndarray, mpp: float, coarsest: float) -> np.ndarray:
       mpp: its um/px.
       coarsest: um/px of the run's coarsest stage.
     """
-    return style_tensor(tf.constant(image), mpp, coarsest).numpy()
+    # A graph, as exports are: op by op the last bits differ.
+    measure = tf.function(
+        lambda pixels: style_tensor(pixels, mpp, coarsest),
+        input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)],
+        autograph=False,
+    )
+    return measure(image).numpy()
 
 
 def style_tensor(image: tf.Tensor, mpp: float, coarsest: float) -> tf.Tensor:

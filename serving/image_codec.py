@@ -69,10 +69,9 @@ def decode_mask(data: tf.Tensor, classes: int, max_pixels: int) -> tf.Tensor:
 
 
 def encode(pixels: tf.Tensor) -> tf.Tensor:
-    """PNG bytes (scalar string) of uint8 [H, W, C], or [H, W]."""
-    if pixels.shape.rank == 2:
-        pixels = pixels[..., None]
-    return tf.io.encode_png(pixels)
+    """PNG bytes (scalar string) of uint8 [H, W, C]."""
+    # The fastest level: painted noise shrinks no further by trying harder.
+    return tf.io.encode_png(pixels, compression=1)
 
 
 def png_size(data: tf.Tensor) -> tf.Tensor:

@@ -113,7 +113,7 @@ class SegmentSignatures:
         count = self.scale.classes
         counts = tf.math.bincount(ids, minlength=count, maxlength=count)
         areas = tf.cast(counts, tf.float32) / tf.cast(tf.size(ids), tf.float32)
-        return image_codec.encode(mask), areas
+        return image_codec.encode(mask[..., None]), areas
 
     def _score_one(self, serialized: tf.Tensor) -> tf.Tensor:
         fields, classes = records.parse(serialized), self.scale.classes

@@ -1,18 +1,16 @@
-"""A trained run as a `tf.Module` with signatures, ready to be saved.
+"""A trained run as a SavedModel with signatures.
 
-In: a run directory. Out: `ServedRun`, whose graphs hold stock TensorFlow ops
-only and take and give float32, uint8, int64 and bytes, whatever precision
-the run was trained in.
+In: a run directory. Out: graphs by signature name, and the SavedModel of a
+`tf.Module` with them. They hold stock TensorFlow ops only and give float32,
+uint8 and bytes, whatever precision the run was trained in.
 
     serving_default = segment, segment_tensor, segment_float, examples
                                            (`segment_signatures.py`)
     generate, generate_window              (`generate_signatures.py`)
     about: the model card as JSON, so that clients need no file of the server
-
-The module tracks the networks' weights, not the Keras models, which would
-add graphs of their own to what is saved.
 """
 
+import os
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -66,34 +64,50 @@ class Networks:
         return [v for network in networks for v in network.variables]
 
 
-class ServedRun(tf.Module):
-    """The weights and the signatures' graphs by name."""
+class Weights(tf.Module):
+    """What is saved beside the signatures: the variables that they use."""
 
-    def __init__(self, networks: Networks, max_pixels: int):
-        """Traces nothing yet."""
+    def __init__(self, networks: Networks):
+        """Tracks weights, not Keras models, which would add own graphs."""
         super().__init__()
         self.weights = networks.variables()
-        segment = SegmentSignatures(networks.reader, networks.scale, max_pixels)
-        generate = GenerateSignatures(
-            networks.canvas, networks.paint_window.halo, max_pixels
-        )
-        self.graphs = segment.graphs() | generate.graphs()
 
-    def add_about(self, card: str) -> None:
-        """Adds the signature `about`, which answers the model card."""
 
-        def about(question: tf.Tensor) -> dict[str, tf.Tensor]:
-            return {"model_card": tf.fill(tf.shape(question), card)}
+def graphs_of(networks: Networks, max_pixels: int) -> dict[str, GraphFunction]:
+    """Every signature but `about`, by name; nothing is traced yet.
 
-        self.graphs["about"] = graph(about, question=STRINGS)
+    Args:
+      networks: of `open_networks`.
+      max_pixels: larger images are refused before they are decoded.
+    """
+    segment = SegmentSignatures(networks.reader, networks.scale, max_pixels)
+    generate = GenerateSignatures(
+        networks.canvas, networks.paint_window.halo, max_pixels
+    )
+    graphs = segment.graphs() | generate.graphs()
+    return graphs | {"serving_default": graphs[DEFAULT]}
 
-    def signatures(self) -> dict[str, GraphFunction]:
-        """What `tf.saved_model.save` takes."""
-        found = {
-            name: function.get_concrete_function()
-            for name, function in self.graphs.items()
-        }
-        return found | {"serving_default": found[DEFAULT]}
+
+def about(card: str) -> GraphFunction:
+    """The signature that answers the model card, whatever it is asked."""
+
+    def answer(question: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"model_card": tf.fill(tf.shape(question), card)}
+
+    return graph(answer, question=STRINGS)
+
+
+def save(
+    folder: str | os.PathLike,
+    networks: Networks,
+    graphs: dict[str, GraphFunction],
+) -> None:
+    """Writes a SavedModel of the graphs and the networks' weights."""
+    tf.saved_model.save(
+        Weights(networks),
+        os.fspath(folder),
+        {name: g.get_concrete_function() for name, g in graphs.items()},
+    )
 
 
 def open_networks(run: RunDir) -> Networks:
