@@ -5,8 +5,9 @@ unlabelled, validation and test images) and its training records.
 
 GlaS: 12 of the 85 training images, six whole patients with six benign and
 six malignant images, are held out for validation, the same for every seed;
-the labelled ones are drawn by seed from the rest. Only the training images go into the records; validation and test
-images are read from their files, at their own size.
+the labelled ones are drawn by seed from the rest. Only the training images
+go into the records; validation and test images are read from their files, at
+their own size.
 """
 
 import pathlib

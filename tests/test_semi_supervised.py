@@ -1,0 +1,159 @@
+"""The semi-supervised benchmark: its splits, scores, statistics, verdicts."""
+
+import numpy as np
+import pytest
+
+from benchmarks import semi_data, semi_scores, semi_statistics, semi_table
+
+
+def test_glas_folds(real_data):
+    data = real_data / "glas"
+    folds = [semi_data.glas_fold(data, 8, seed) for seed in (0, 1)]
+    for fold in folds:
+        uses = [fold.labelled, fold.unlabelled, fold.validation, fold.test]
+        assert [len(use) for use in uses] == [8, 65, 12, 60]
+        names = [s.name for use in uses for s in use]
+        assert len(set(names)) == 145
+        patients = {s.group for s in fold.validation}
+        trained = {s.group for s in fold.labelled + fold.unlabelled}
+        assert patients == semi_data.HELD_OUT_PATIENTS
+        assert not patients & trained
+    assert folds[0].validation == folds[1].validation
+    assert folds[0].labelled != folds[1].labelled
+    whole = semi_data.glas_fold(data, None, 0)
+    assert (len(whole.labelled), whole.unlabelled) == (73, ())
+    published = semi_data.glas_fold_without_validation(data, 17, 0)
+    assert (len(published.labelled), len(published.unlabelled)) == (17, 68)
+
+
+def test_records_hold_no_label_of_an_unlabelled_image(real_data, tmp_path):
+    fold = semi_data.glas_fold(real_data / "glas", 2, 0)
+    fold = semi_data.Fold(fold.labelled, fold.unlabelled[:2], (), ())
+    made = semi_data.records(
+        fold,
+        tmp_path,
+        semi_data.as_it_is,
+        semi_data.TABLES / "glas.json",
+        0.62,
+        0,
+    )
+    train = made.split("train")
+    found = {i.name for i in train.labelled.images}
+    assert found == {s.name for s in fold.labelled}
+    assert all(not i.class_pixels for i in train.unlabelled.images)
+    assert "validation" not in made.splits and "test" not in made.splits
+
+
+def test_pixel_rows_by_hand():
+    found = np.array([[1, 1, 0, 0]], bool)
+    truth = np.array([[1, 0, 1, 1]], bool)
+    row = semi_scores.pixel_row(found, truth)
+    assert row == {"dice": 2 / 5, "jaccard": 1 / 4, "counts": [1, 1, 2]}
+    nothing = semi_scores.pixel_row(found & ~found, truth & ~truth)
+    assert (nothing["dice"], nothing["jaccard"]) == (1, 1)
+    both = semi_scores.pooled({"a": row, "b": {**row, "counts": [9, 0, 0]}})
+    assert both == {"dice": 20 / 23, "jaccard": 10 / 13}
+
+
+def test_gland_rows_of_a_perfect_and_a_blind_reader(real_data):
+    source = semi_data.glas_fold(real_data / "glas", 8, 0).test[0]
+    truth = semi_scores.images.read_mask_raw(source.mask, False) > 0
+
+    def perfect(image):
+        import cv2
+
+        size = image.shape[1::-1]
+        p = cv2.resize(
+            truth.astype(np.float32), size, interpolation=cv2.INTER_AREA
+        )
+        return np.stack([1 - p, p], -1)
+
+    def blind(image):
+        return np.broadcast_to([1.0, 0.0], (*image.shape[:2], 2)).copy()
+
+    good, bad = (
+        semi_scores.gland_rows(read, [source], 0.62, 1.24)[source.name]
+        for read in (perfect, blind)
+    )
+    assert good["dice"] > 0.98 and good["object_f1"] > 0.9
+    assert bad["dice"] == 0 and bad["object_dice"] == 0
+
+
+def cells(method, labels, values):
+    """Results whose images' Dice are the rows of `values`, a row a seed."""
+    return [
+        {
+            "protocol": "native",
+            "method": method,
+            "labels": labels,
+            "seed": seed,
+            "images": {
+                f"i{k}": {
+                    name: value
+                    for name in ("dice", "jaccard", "object_dice", "object_f1")
+                }
+                for k, value in enumerate(row)
+            },
+        }
+        for seed, row in enumerate(values)
+    ]
+
+
+def test_bootstrap_of_one_row_is_that_of_its_mean():
+    rng = np.random.default_rng(0)
+    gaps = rng.normal(1, 2, (1, 400))
+    means = semi_statistics.bootstrap(gaps, rng, 4000)
+    assert means.mean() == pytest.approx(gaps.mean(), abs=0.01)
+    assert means.std() == pytest.approx(gaps.std() / 20, rel=0.05)
+
+
+def test_bootstrap_draws_seeds_too():
+    rng = np.random.default_rng(0)
+    # All the scatter is between the seeds.
+    gaps = np.repeat([[0.0], [1.0], [2.0]], 50, 1)
+    means = semi_statistics.bootstrap(gaps, rng, 4000)
+    assert means.std() == pytest.approx(np.sqrt(2 / 3 / 3), rel=0.05)
+
+
+def test_differences_are_paired():
+    rng = np.random.default_rng(1)
+    plain = rng.uniform(0.4, 0.9, (3, 60))
+    results = cells("supervised", 8, plain) + cells("histogan", 8, plain + 0.05)
+    ours, other = (
+        semi_statistics.of(results, "native", m, 8)
+        for m in ("histogan", "supervised")
+    )
+    found = semi_statistics.difference(ours, other, "dice")
+    # Images scatter, but the difference is the same in all.
+    assert found.low == pytest.approx(0.05) == found.high
+    summary = semi_statistics.summary(other, "dice")
+    wanted = plain.mean(1)
+    assert summary.mean == pytest.approx(wanted.mean())
+    assert summary.deviation == pytest.approx(wanted.std(ddof=1))
+    assert semi_statistics.difference(ours, {}, "dice") is None
+
+
+def test_cells_of_other_images_are_not_compared():
+    one = cells("a", 8, np.ones((1, 3)))[0]
+    other = cells("b", 8, np.ones((1, 4)))[0]
+    with pytest.raises(ValueError, match="different images"):
+        semi_statistics.difference({0: one}, {0: other}, "dice")
+
+
+@pytest.mark.parametrize(
+    ("gain", "wanted"),
+    [(0.05, ["PASS", "PASS"]), (0.03, ["MISS", "PASS"]), (0.0, ["MISS"] * 2)],
+)
+def test_verdicts(gain, wanted, tmp_path):
+    base = np.random.default_rng(2).uniform(0.5, 0.8, (3, 60))
+    results = cells("supervised", 8, base) + cells("cps", 8, base + 0.001)
+    results += cells("histogan", 8, base + gain)
+    results += cells("histogan_labelled_only", 8, base + 0.04)
+    # Our own ablation is no rival.
+    assert semi_table.best_other(results, 8) == "cps"
+    found = [line[:4] for line in semi_table.verdicts(results)]
+    assert found == wanted
+    text = "\n".join(semi_table.lines(results))
+    assert f"{100 * gain:+.1f} points of Dice" in text
+    semi_table.chart(tmp_path / "chart.png", results)
+    assert (tmp_path / "chart.png").stat().st_size > 5000
