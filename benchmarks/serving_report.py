@@ -1,0 +1,139 @@
+"""The serving benchmark's verdicts, its table and its chart.
+
+In: the figures of `serving_measures.py`, all parts or some. Out: a table as
+text that says PASS or MISS against issue 4's targets; a chart.
+"""
+
+import io
+import pathlib
+from typing import Any
+
+from histogan_tf import files
+
+RATIO_512, DIFFERENCE_64 = 1.10, 3.0
+BATCHING, MEMORY = 1.3, 1.1
+
+
+def table(figures: dict[str, Any]) -> str:
+    """All parts that were measured, one after the other."""
+    parts = {
+        "overhead": _overhead,
+        "batching": _batching,
+        "cold": _cold,
+        "swaps": _swaps,
+    }
+    found = [
+        part(figures[name]) for name, part in parts.items() if name in figures
+    ]
+    return "\n\n".join("\n".join(lines) for lines in found)
+
+
+def _verdict(good: bool) -> str:
+    return "PASS" if good else "MISS"
+
+
+def _overhead(rows: list[dict[str, Any]]) -> list[str]:
+    out = ["segment, one client   in process p50   server p50     p95     p99"]
+    for row in rows:
+        side, here, server = row["side"], row["in_process_ms"], row["server_ms"]
+        more = row["p50_difference_ms"]
+        line = (
+            f"  {side:4} x {side:<4} px     {here[0]:11.2f} ms"
+            f"  {server[0]:8.2f} ms {server[1]:7.2f} {server[2]:7.2f}"
+            f"  ratio {row['p50_ratio']:.3f}, +{more:.2f} ms"
+        )
+        if side == 512:
+            line += f"  {_verdict(row['p50_ratio'] <= RATIO_512)} <= 1.10x"
+        if side == 64:
+            line += f"  {_verdict(more <= DIFFERENCE_64)} <= 3 ms"
+        out.append(line)
+    return out
+
+
+def _batching(rows: list[dict[str, Any]]) -> list[str]:
+    out = [
+        "batching       off: 1/s      p50     p95     p99     MiB"
+        "   on: 1/s      p50     p95     p99     MiB  ratio"
+    ]
+    for row in rows:
+        line = f"  {row['model']:14}"
+        for state in ("off", "on"):
+            found = row[state]
+            line += (
+                f"{found['per_second']:8.1f} {found['p50_ms']:8.2f}"
+                f" {found['p95_ms']:7.2f} {found['p99_ms']:7.2f}"
+                f" {found['memory_mib']:7.0f} "
+            )
+            if found["failed"]:
+                line += f"{found['failed']} FAILED "
+        out.append(f"{line} {row['ratio']:5.2f}")
+    best = max(row["ratio"] for row in rows)
+    out.append(f"  best ratio {best:.2f}  {_verdict(best >= BATCHING)} >= 1.3x")
+    return out
+
+
+def _cold(rows: list[dict[str, Any]]) -> list[str]:
+    out = ["warm-up       start   first request   later p50      MiB"]
+    for row in rows:
+        state = "on" if row["warm_up"] else "off"
+        out.append(
+            f"  {state:5} {row['start_seconds']:9.1f} s"
+            f" {row['first_ms']:12.1f} ms {row['later_ms'][0]:8.1f} ms"
+            f" {row['memory_mib']:8.0f}"
+        )
+    return out
+
+
+def _swaps(row: dict[str, Any]) -> list[str]:
+    good = not row["failed"]
+    small = row["memory_ratio"] <= MEMORY
+    return [
+        f"{row['requests']} requests, {row['clients']} clients,"
+        f" {row['swaps']} swaps, {row['rollbacks']} rollback:"
+        f" {row['failed']} failed  {_verdict(good)}",
+        f"  {row['per_second']:.1f}/s, p50 {row['p50_ms']:.2f}, p95"
+        f" {row['p95_ms']:.2f}, p99 {row['p99_ms']:.2f} ms; versions"
+        f" {row['versions_that_answered']}",
+        f"  memory {row['memory_before_mib']:.0f} MiB before,"
+        f" {row['memory_most_mib']:.0f} at most,"
+        f" {row['memory_after_mib']:.0f} after: {row['memory_ratio']:.3f}x"
+        f"  {_verdict(small)} <= 1.1x",
+    ]
+
+
+def chart(path: pathlib.Path, figures: dict[str, Any]) -> None:
+    """Throughput off and on, and latency here and there: a PNG."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, 2, figsize=(9, 4), layout="constrained")
+    rows = figures.get("batching", [])
+    for offset, state in ((-0.2, "off"), (0.2, "on")):
+        heights = [row[state]["per_second"] for row in rows]
+        places = [place + offset for place in range(len(rows))]
+        bars = axes[0].bar(places, heights, 0.4, label=f"batching {state}")
+        axes[0].bar_label(bars, fmt="%.3g", fontsize=8)
+    names = [f"{row['model']}\n{row['ratio']:.2f}x" for row in rows]
+    axes[0].set_xticks(range(len(rows)), names)
+    axes[0].set_yscale("log")
+    axes[0].set_ylabel("requests a second, 8 clients")
+    rows = figures.get("overhead", [])
+    for offset, key in ((-0.2, "in_process_ms"), (0.2, "server_ms")):
+        heights = [row[key][0] for row in rows]
+        places = [place + offset for place in range(len(rows))]
+        label = key.removesuffix("_ms").replace("_", " ")
+        bars = axes[1].bar(places, heights, 0.4, label=label)
+        axes[1].bar_label(bars, fmt="%.3g", fontsize=8)
+    names = [f"segment {row['side']} px" for row in rows]
+    axes[1].set_xticks(range(len(rows)), names)
+    axes[1].set_ylabel("p50, ms")
+    for axis in axes:
+        if axis.containers:
+            axis.legend()
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=100, metadata={"Software": None})
+    pyplot.close(figure)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.atomic_write(path, data.getvalue())
