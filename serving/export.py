@@ -4,13 +4,9 @@ r"""A trained run becomes a SavedModel that TensorFlow Serving can serve.
         [--warmup_sizes 64x64,512x512] [--metrics FILE] [--licence TEXT]
 
 Writes BASE/<version>/ whole or not at all: signatures (`signatures.py`),
-warm-up requests and the model card (assets.extra/). The version is the
-time in seconds unless --version states it. Until it is complete the folder
-has a name with a dot in front, which servers pass over.
-
-Before it gets its name, the saved model is read back: it must hold stock
-TensorFlow ops only, every signature must answer as the library does, and the
-warm-up requests must run.
+warm-up requests and the model card (assets.extra/), all of them checked
+(`export_folder.py`). The version is the time in seconds unless --version
+states it. Prints the folder.
 """
 
 import json
@@ -25,8 +21,6 @@ from histogan_tf.errors import InputError
 
 if TYPE_CHECKING:
     from histogan_tf.run_dir import RunDir
-    from serving.model_card import Export
-    from serving.signatures import Networks
 
 flags.DEFINE_string("run_dir", None, "trained run")
 flags.DEFINE_string(
@@ -59,8 +53,7 @@ def main() -> None:
     if target.exists():
         raise InputError(f"{target}: exists already; choose another --version")
     from histogan_tf import run_dir
-    from histogan_tf.files import atomic_directory
-    from serving import signatures, warmup_records
+    from serving import export_folder, signatures, warmup_records
     from serving.model_card import Export
 
     sizes = warmup_records.parse_sizes(flags.FLAGS.warmup_sizes)
@@ -74,10 +67,7 @@ def main() -> None:
         flags.FLAGS.licence,
     )
     networks = signatures.open_networks(run)
-    warmup_records.check_sizes(sizes, networks, export.max_pixels)
-    with atomic_directory(target) as folder:
-        fill(folder, run, networks, export)
-    print(target)
+    print(export_folder.write(base, run, networks, export))
 
 
 def read_metrics(run: "RunDir") -> Any:
@@ -98,35 +88,6 @@ def read_metrics(run: "RunDir") -> Any:
     if not isinstance(found, dict):
         raise InputError(f"{path}: holds no object; a metrics.json is needed")
     return found
-
-
-def fill(
-    folder: pathlib.Path, run: "RunDir", networks: "Networks", export: "Export"
-) -> None:
-    """Writes the SavedModel and all that goes with it, and checks it."""
-    import tensorflow as tf
-
-    from serving import (
-        export_check,
-        model_card,
-        signatures,
-        stock_ops,
-        warmup_records,
-    )
-
-    # It tells of every file that it writes.
-    tf.get_logger().setLevel("ERROR")
-    graphs = signatures.graphs_of(networks, export.max_pixels)
-    graphs["about"] = signatures.about("")
-    card = model_card.card_of(run, networks, graphs, export)
-    graphs["about"] = signatures.about(model_card.to_text(card))
-    signatures.save(folder, networks, graphs)
-    model_card.write(folder, card)
-    warmup_records.write(
-        folder, warmup_records.requests(networks, export.warm_up, export.name)
-    )
-    stock_ops.check(folder)
-    export_check.check(folder, networks, model_card.to_text(card))
 
 
 if __name__ == "__main__":

@@ -1,18 +1,23 @@
 """What is known of an exported model: `assets.extra/model_card.{json,md}`.
 
 In: a run's files, its networks, the signatures' types. Out: the card as a
-value for JSON, and as Markdown. Clients get the JSON from the signature
-`about`; people read the Markdown.
+value for JSON, which clients get from the signature `about`; and both files.
+People read the Markdown (`model_card_page.py`).
 
     name, version, created (UTC), project {name, version, source_sha256}
-    classes [{id, name, color}], mpp (of every input and output),
-    stages [{stage, mpp}], precision (of training),
-    training_data {folder, hash, images {kind: count}}, commands [text]
+    classes [{id, name, color}]
+    mpp {finest: of all inputs and outputs, coarsest: where style is measured}
+    stages [{stage, mpp}], precision (of training)
+    styles [{name, style}]: of some training images, to paint in
+    training_data {hash, images {kind: count}}, commands [text]
     metrics: all of metrics.json, or null
     licence {weights, data}
     signatures {name: {inputs, outputs: {name: {dtype, shape}}}}
-    windows {segment, generate_window: {halo, multiple}}, in pixels
+    windows {segment, generate: {halo, multiple}}, in pixels
     limits {max_pixels}, warm_up [[height, width]]
+
+Anyone who may ask the server reads it: training images are counted, their names
+(of patients, perhaps) left out, and styles are numbered.
 """
 
 import datetime
@@ -25,8 +30,9 @@ from typing import Any
 
 from histogan_tf.files import atomic_write
 from histogan_tf.run_dir import RunDir
+from serving import model_card_page
 from serving.graphs import GraphFunction
-from serving.signatures import Networks
+from serving.signatures import Networks, Window
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FOLDER = pathlib.Path("assets.extra")
@@ -34,7 +40,7 @@ WEIGHTS_LICENCE = (
     "The weights are derived from the training data and inherit the terms of"
     " its licence; data for research only makes a model for research only."
 )
-Card = dict[str, Any]
+_STYLES = 64
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,7 @@ def card_of(
     networks: Networks,
     graphs: dict[str, GraphFunction],
     export: Export,
-) -> Card:
+) -> dict[str, Any]:
     """The card of a run's export.
 
     Args:
@@ -81,12 +87,16 @@ def card_of(
             {"id": c.id, "name": c.name, "color": list(c.color)}
             for c in table.classes
         ],
-        "mpp": config.finest_mpp,
+        "mpp": {
+            "finest": config.finest_mpp,
+            "coarsest": config.stage_mpp(0),
+        },
         "stages": [
             {"stage": k, "mpp": config.stage_mpp(k)}
             for k in range(len(config.stages))
         ],
         "precision": config.precision,
+        "styles": _styles(run),
         "training_data": _training_data(run),
         "commands": _commands(run),
         "metrics": export.metrics,
@@ -99,7 +109,7 @@ def card_of(
         },
         "windows": {
             "segment": _window(networks.read_window),
-            "generate_window": _window(networks.paint_window),
+            "generate": _window(networks.paint_window),
         },
         "limits": {"max_pixels": export.max_pixels},
         "warm_up": [list(size) for size in export.warm_up],
@@ -120,77 +130,35 @@ def project(root: pathlib.Path) -> dict[str, str]:
     }
 
 
-def write(folder: pathlib.Path, card: Card) -> None:
+def write(folder: pathlib.Path, card: dict[str, Any]) -> None:
     """Writes both forms into a SavedModel's folder."""
     target = folder / FOLDER
     target.mkdir(exist_ok=True)
     atomic_write(target / "model_card.json", to_text(card).encode())
-    atomic_write(target / "model_card.md", to_markdown(card).encode())
+    atomic_write(
+        target / "model_card.md", model_card_page.to_markdown(card).encode()
+    )
 
 
-def to_text(card: Card) -> str:
+def to_text(card: dict[str, Any]) -> str:
     """The card as JSON text."""
     return json.dumps(card, indent=1) + "\n"
 
 
-def to_markdown(card: Card) -> str:
-    """The card as a page for people."""
-    data, project, windows = (
-        card[key] for key in ("training_data", "project", "windows")
-    )
-    parts = [
-        f"# {card['name']}, version {card['version']}",
-        f"Exported {card['created']} by {project['name']}"
-        f" {project['version']} (sources {project['source_sha256'][:12]}).",
-        f"Every image and mask that goes in or comes out is at"
-        f" **{card['mpp']:g} um/px**: resample first.",
-        "## Classes",
-        _table(
-            ("id", "name", "colour"),
-            [
-                (c["id"], c["name"], "#{:02x}{:02x}{:02x}".format(*c["color"]))
-                for c in card["classes"]
-            ],
-        ),
-        "## Signatures",
-        _table(
-            ("signature", "inputs", "outputs"),
-            [
-                (name, _listed(s["inputs"]), _listed(s["outputs"]))
-                for name, s in card["signatures"].items()
-            ],
-        ),
-        "## Windows and limits",
-        _table(
-            ("signatures", "halo, px", "sides and origins divide by"),
-            [(n, w["halo"], w["multiple"]) for n, w in windows.items()],
-        ),
-        f"Largest image: {card['limits']['max_pixels']} pixels. Warmed up for"
-        f" {_sizes(card['warm_up'])}.",
-        "## Training",
-        "Stages: "
-        + ", ".join(
-            f"{s['stage']} at {s['mpp']:g} um/px" for s in card["stages"]
-        )
-        + f"; {card['precision']}.",
-        f"Records `{data['hash']}`: "
-        + ", ".join(f"{n} {kind}" for kind, n in data["images"].items())
-        + ".",
-        "```\n" + "\n".join(card["commands"]) + "\n```",
-        "## Scores",
-        _scores(card["metrics"]),
-        "## Licence",
-        f"{card['licence']['weights']}",
-        f"The training data's licence: {card['licence']['data']}.",
+def _styles(run: RunDir) -> list[dict[str, Any]]:
+    """Styles spread over the training images, `_STYLES` at most."""
+    pool = run.read_json(run.data_path).get("styles", [])
+    step = max(1, -(-len(pool) // _STYLES))
+    return [
+        {"name": str(place), "style": pool[place]["style"]}
+        for place in range(0, len(pool), step)
     ]
-    return "\n\n".join(parts) + "\n"
 
 
 def _training_data(run: RunDir) -> dict[str, Any]:
     stored = run.read_json(run.data_path)
     images = stored.get("images", {})
     return {
-        "folder": stored.get("folder", ""),
         "hash": stored["hash"],
         "images": {kind: len(names) for kind, names in images.items()},
     }
@@ -205,7 +173,7 @@ def _commands(run: RunDir) -> list[str]:
 
 def _types(function: GraphFunction) -> dict[str, Any]:
     traced = function.get_concrete_function()
-    inputs = traced.structured_input_signature[1]
+    inputs = {s.name: s for s in traced.structured_input_signature[0]}
     outputs = traced.structured_outputs
     return {
         side: {
@@ -220,41 +188,5 @@ def _shape(spec: Any) -> list[int]:
     return [-1 if n is None else n for n in spec.shape.as_list()]
 
 
-def _window(window: Any) -> dict[str, int]:
+def _window(window: Window) -> dict[str, int]:
     return {"halo": window.halo, "multiple": window.multiple}
-
-
-def _listed(specs: dict[str, Any]) -> str:
-    return "; ".join(
-        f"{name}: {spec['dtype']} {spec['shape']}"
-        for name, spec in specs.items()
-    )
-
-
-def _sizes(sizes: list[list[int]]) -> str:
-    return ", ".join(f"{h}x{w}" for h, w in sizes) or "no size"
-
-
-def _scores(metrics: Any) -> str:
-    """The segmenters' Dice; all numbers stand in the JSON."""
-    found = (metrics or {}).get("segmentation", {})
-    if not found:
-        return "None: `trainer.evaluate` had not been run."
-    rows = [
-        (name, row["images"], _number(row["mean_dice"]), row.get("mpp", ""))
-        for name, row in found.items()
-    ]
-    split = metrics.get("protocol", {}).get("split", "unknown")
-    header = ("network", "images", "mean Dice", "um/px")
-    return f"Split `{split}`.\n\n" + _table(header, rows)
-
-
-def _number(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3f}"
-
-
-def _table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
-    lines = [header, ("---",) * len(header), *rows]
-    return "\n".join(
-        "| " + " | ".join(str(cell) for cell in line) + " |" for line in lines
-    )
