@@ -11,7 +11,6 @@ In: numpy arrays and encoded images. Out: numpy arrays; class masks uint8
 
 import json
 import time
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -31,51 +30,17 @@ from tensorflow_serving.apis import (
 from histogan_tf.data import png
 from histogan_tf.errors import InputError
 from serving import client_channel
+from serving.client_answers import (
+    Answer,
+    Painted,
+    Segmentation,
+    VersionStatus,
+)
 from serving.client_channel import ChannelSettings, RequestError
 
 STYLE_SIZE = 6
 _State = get_model_status_pb2.ModelVersionStatus.State
 _NOT_YET = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND)
-
-
-@dataclass(frozen=True)
-class VersionStatus:
-    """State of one version: START, LOADING, AVAILABLE, UNLOADING or END.
-
-    `error` is why the version failed, "" if it did not.
-    """
-
-    version: int
-    state: str
-    error: str
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Arrays by output name (strings: object arrays of bytes).
-
-    `version` is the model's that gave them: it changes at a hot swap.
-    """
-
-    outputs: dict[str, np.ndarray]
-    version: int
-
-
-@dataclass(frozen=True)
-class Segmentation:
-    """uint8 [H, W] class ids; float32 [N] share of pixels of each class."""
-
-    mask: np.ndarray
-    areas: np.ndarray
-    version: int
-
-
-@dataclass(frozen=True)
-class Painted:
-    """uint8 RGB [H, W, 3]."""
-
-    image: np.ndarray
-    version: int
 
 
 class ServingClient:

@@ -140,9 +140,9 @@ def _options(settings: ChannelSettings) -> list[tuple[str, Any]]:
         "retryableStatusCodes": ["UNAVAILABLE"],
     }
     # A policy of one attempt is none, and gRPC refuses it.
-    method = {"name": [{}]} | (
-        {"retryPolicy": policy} if settings.attempts > 1 else {}
-    )
+    method: dict[str, Any] = {"name": [{}]}
+    if settings.attempts > 1:
+        method["retryPolicy"] = policy
     return [
         ("grpc.max_receive_message_length", size),
         ("grpc.max_send_message_length", size),

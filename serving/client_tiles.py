@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from histogan_tf import halo
 from histogan_tf.errors import InputError
 
 
@@ -38,7 +39,7 @@ class Reach:
     @property
     def border(self) -> int:
         """The halo, rounded up to the stride."""
-        return -(-self.halo // self.multiple) * self.multiple
+        return halo.rounded(self.halo, self.multiple)
 
 
 @dataclass(frozen=True)
@@ -146,3 +147,41 @@ def read_in_windows(
         out[window.kept] = found
     assert out is not None, image.shape
     return out
+
+
+def paint_in_windows(
+    mask: np.ndarray,
+    paint: Callable[[np.ndarray, int, int], np.ndarray],
+    pixels: int,
+    reach: Reach,
+) -> np.ndarray:
+    """Paints a mask in windows, each from the mask with its whole halo.
+
+    The mask is mirrored beyond its border, as far as the halo goes.
+
+    Args:
+      mask: [H, W].
+      paint: maps mask with halo [h + 2 border, w + 2 border], row and column
+        (of the window without halo) to an image [h, w, 3].
+      pixels: most that `paint` takes, halo included.
+      reach: of the network behind `paint`.
+
+    Returns:
+      [H, W, 3].
+    """
+    side, border = step(pixels, reach), reach.border
+    height, width = mask.shape
+    tall, wide = (halo.rounded(n, reach.multiple) for n in mask.shape)
+    pads = ((border, border + tall - height), (border, border + wide - width))
+    padded, out = np.pad(mask, pads, mode="symmetric"), None
+    for window in windows(tall, wide, side, 0):
+        part = padded[
+            window.top : window.bottom + 2 * border,
+            window.left : window.right + 2 * border,
+        ]
+        found = paint(part, window.top, window.left)
+        if out is None:
+            out = np.empty((tall, wide, 3), found.dtype)
+        out[window.kept] = found
+    assert out is not None, mask.shape
+    return out[:height, :width]

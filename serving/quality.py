@@ -11,17 +11,20 @@ The records' bytes go in as they are stored, so what is scored is all that will
 be served: decoding, scale and network.
 """
 
+import contextlib
+import json
 import pathlib
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from histogan_tf.data import manifest
-from histogan_tf.data.manifest import Manifest
 from histogan_tf.errors import InputError
 from histogan_tf.metrics import segmentation
 from serving.thresholds import Scores
 
+CARD = "assets.extra/model_card.json"
 _BY_CLASS = ("dice", "iou", "image_dice", "image_iou")
 _OVERALL = (
     "mean_dice",
@@ -45,7 +48,7 @@ def scores(export: pathlib.Path, data: pathlib.Path, split: str) -> Scores:
     if not paths:
         raise InputError(f"{data}: split {split!r} has no labelled images")
     confusions = confusion_of(export, paths)
-    check_classes(export, records, confusions.shape[-1])
+    check_classes(export, records.classes.names, confusions.shape[-1])
     found = segmentation.score(confusions)
     by_class = {
         f"{kind}.{name}": value
@@ -72,16 +75,29 @@ def confusion_of(
     return np.round(found).astype(np.int64)
 
 
-def check_classes(export: pathlib.Path, records: Manifest, count: int) -> None:
-    """Raises InputError unless export and records have as many classes."""
-    if count != records.classes.count:
+def check_classes(
+    export: pathlib.Path, wanted: tuple[str, ...], count: int
+) -> None:
+    """Raises InputError unless the export has the records' classes.
+
+    Args:
+      export: its model card names the classes; without one they are counted.
+      wanted: names of the records' classes.
+      count: number of classes of the export's confusion matrices.
+    """
+    found: list[str] | None = None
+    with contextlib.suppress(FileNotFoundError):
+        text = (export / CARD).read_text(encoding="utf-8")
+        found = [info["name"] for info in json.loads(text)["classes"]]
+    if count != len(wanted) or found not in (None, list(wanted)):
+        listed = f": {', '.join(found)}" if found else ""
         raise InputError(
-            f"{export}: {count} classes; {records.folder} has"
-            f" {records.classes.count}: {', '.join(records.classes.names)}"
+            f"{export}: {count} classes{listed}; the records have"
+            f" {len(wanted)}: {', '.join(wanted)}"
         )
 
 
-def _signature(export: pathlib.Path):
+def _signature(export: pathlib.Path) -> Any:
     try:
         model = tf.saved_model.load(str(export))
     except (OSError, ValueError, tf.errors.OpError) as error:

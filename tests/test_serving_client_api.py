@@ -12,7 +12,8 @@ from tensorflow.core.protobuf import meta_graph_pb2
 
 from histogan_tf.data import png
 from histogan_tf.errors import InputError
-from serving.client_api import ServingClient, VersionStatus
+from serving.client_answers import VersionStatus
+from serving.client_api import ServingClient
 from serving.client_channel import ChannelSettings, RequestError
 
 

@@ -1,5 +1,6 @@
 """Scores of exports, against numbers from the manifest alone."""
 
+import json
 import math
 
 import pytest
@@ -54,5 +55,12 @@ def test_other_models(phantom_records, tmp_path):
 def test_other_classes(phantom_records, tmp_path, monkeypatch):
     monkeypatch.setattr(serving_exports, "CLASSES", 4)
     export = serving_exports.constant(tmp_path / "6", 0)
-    with pytest.raises(InputError, match=r"4 classes; .* has 3: stroma, epi"):
+    with pytest.raises(InputError, match=r"4 classes; .* have 3: stroma, epi"):
+        quality.scores(export, phantom_records, "test")
+    monkeypatch.undo()
+    export = serving_exports.constant(tmp_path / "5", 0)
+    names = [{"name": name} for name in ("stroma", "lumen", "epithelium")]
+    card = export / "assets.extra" / "model_card.json"
+    card.write_text(json.dumps({"classes": names}))
+    with pytest.raises(InputError, match="3 classes: stroma, lumen, epithel"):
         quality.scores(export, phantom_records, "test")
