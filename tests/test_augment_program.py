@@ -1,0 +1,107 @@
+"""trainer.augment: pairs, their records, what was dropped, bad input."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from programs import run_program
+from small_training import ingest_small
+
+
+@pytest.fixture(scope="module")
+def records(phantom_files, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("augment") / "records"
+    ingest_small(phantom_files, folder)
+    return folder
+
+
+@pytest.fixture
+def augment(random_run, records, tmp_path, capsys, monkeypatch):
+    def run(**values):
+        defaults = {
+            "run_dir": random_run,
+            "data": records,
+            "output": tmp_path / "out",
+            "count": 4,
+            "consistency": 0,
+        }
+        return run_program(
+            "trainer.augment", capsys, monkeypatch, **(defaults | values)
+        )
+
+    return run
+
+
+def test_pairs_and_their_records(augment, tmp_path):
+    from histogan_tf.data import manifest
+
+    recipes = "resampled,warped,recombined,predicted"
+    code, out, _ = augment(recipes=recipes)
+    assert code == 0 and "4 pairs kept, 0 dropped" in out
+    folder = tmp_path / "out"
+    told = json.loads((folder / "augment.json").read_text())
+    assert [p["recipe"] for p in told["pairs"]] == recipes.split(",")
+    for pair in told["pairs"]:
+        image = cv2.imread(str(folder / "images" / pair["file"]))
+        mask = cv2.imread(str(folder / "masks" / pair["file"]), -1)
+        assert image.shape[:2] == mask.shape and mask.max() < 3
+        assert 0 <= pair["consistency"] <= 1
+    made = manifest.load(folder / "records")
+    images = made.split("train").labelled.images
+    assert len(images) == 4 and {i.mpp for i in images} == {5.0}
+    total = np.zeros(3, int)
+    for pair in told["pairs"]:
+        mask = cv2.imread(str(folder / "masks" / pair["file"]), -1)
+        total += np.bincount(mask.ravel(), minlength=3)
+    assert made.class_pixels("train") == tuple(total)
+
+
+def test_consistency_is_the_judges_dice_and_drops_pairs(
+    augment, random_run, tmp_path
+):
+    from histogan_tf import run_dir
+    from histogan_tf.evaluation import trained
+
+    augment(count=3)
+    told = json.loads((tmp_path / "out" / "augment.json").read_text())
+    judge = trained.open_trained(run_dir.open_run(random_run)).judge
+    for pair in told["pairs"]:
+        image = cv2.imread(str(tmp_path / "out" / "images" / pair["file"]))
+        mask = cv2.imread(str(tmp_path / "out" / "masks" / pair["file"]), -1)
+        found = judge(image[..., ::-1]).argmax(-1)
+        dice = [
+            2 * ((found == c) & (mask == c)).sum()
+            / ((found == c).sum() + (mask == c).sum())
+            for c in range(3)
+            if (found == c).any() or (mask == c).any()
+        ]  # fmt: skip
+        assert pair["consistency"] == pytest.approx(np.mean(dice), abs=1e-4)
+    between = sorted(p["consistency"] for p in told["pairs"])[1]
+    code, out, _ = augment(
+        count=1, consistency=between, output=tmp_path / "some"
+    )
+    assert code == 0
+    some = json.loads((tmp_path / "some" / "augment.json").read_text())
+    assert all(p["consistency"] >= between for p in some["pairs"])
+    assert all(p["consistency"] < between for p in some["dropped_pairs"])
+    assert f"{some['dropped']} dropped" in out
+
+
+def test_too_few_good_pairs(augment, tmp_path):
+    code, _, err = augment(count=1, consistency=0.999)
+    assert code == 2 and "5 pairs were dropped and 0 kept" in err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"recipes": "bent"}, "--recipes 'bent'; allowed: resampled"),
+        ({"count": 0}, "--count"),
+        ({"run_dir": "/nowhere"}, "/nowhere/config.json"),
+    ],
+)
+def test_bad_input(augment, values, message):
+    code, _, err = augment(**values)
+    assert code == 2 and message in err and "Traceback" not in err
