@@ -12,8 +12,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from benchmarks import machine, semi_data, semi_scores
-from benchmarks.semi_methods import METHODS, Work
+from benchmarks import machine, semi_data
+from benchmarks.semi_methods import METHODS, Method, Work
 from benchmarks.semi_protocols import PROTOCOLS, Protocol
 from histogan_tf.canvas import segment_with
 
@@ -49,8 +49,19 @@ class Places:
         return self.results / f"{cell.name}.json"
 
 
-def run(cell: Cell, places: Places, splits: tuple[str, ...] = BOTH) -> Any:
-    """Trains and scores a cell; gives its result if it has one already."""
+def run(
+    cell: Cell,
+    places: Places,
+    splits: tuple[str, ...] = BOTH,
+    method: Method | None = None,
+) -> Any:
+    """Trains and scores a cell; gives its result if it has one already.
+
+    Args:
+      cell: what; places: where.
+      splits: which images are read.
+      method: in place of that of the cell's name.
+    """
     known = machine.read_json(places.file(cell))
     if known is not None:
         return known
@@ -59,7 +70,7 @@ def run(cell: Cell, places: Places, splits: tuple[str, ...] = BOTH) -> Any:
     work = prepare(cell, places, protocol)
     start = time.monotonic()
     tf.keras.utils.set_random_seed(cell.seed + 1)
-    network = METHODS[cell.method](work)
+    network = (method or METHODS[cell.method])(work)
     seconds = time.monotonic() - start
     read = segment_with(network, work.records.classes.count)
     rows = {
@@ -74,7 +85,7 @@ def run(cell: Cell, places: Places, splits: tuple[str, ...] = BOTH) -> Any:
         "labels": cell.labels,
         "seed": cell.seed,
         "images": rows.get("test", {}),
-        "pooled": semi_scores.pooled(rows["test"]) if "test" in rows else {},
+        "pooled": protocol.pool(rows["test"]) if "test" in rows else {},
         "validation": rows["validation"],
         "names": fold.names(),
         # Of this process; a resumed cell's are in its seconds.json.

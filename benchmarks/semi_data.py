@@ -7,7 +7,7 @@ GlaS: 12 of the 85 training images, six whole patients with six benign and
 six malignant images, are held out for validation, the same for every seed;
 the labelled ones are drawn by seed from the rest. Only the training images
 go into the records; validation and test images are read from their files, at
-their own size.
+their own size. Prostate tiles: each is left out in turn, by the seed.
 """
 
 import pathlib
@@ -60,6 +60,15 @@ def glas_fold_without_validation(
     """GlaS as published tables use it: all 85 train, nothing to choose on."""
     train, test = _glas(data)
     return _drawn(train, [], test, labels, seed)
+
+
+def gleason_fold(data: pathlib.Path, labels: int | None, seed: int) -> Fold:
+    """Tile `seed` (modulo 8) is the test; labels are drawn from the others."""
+    tiles = pairs.pair(
+        str(data / "images"), str(data / "masks"), pairs.no_groups
+    )
+    test = tiles.pop(seed % len(tiles))
+    return _drawn(tiles, [], [test], labels, seed)
 
 
 def _glas(data: pathlib.Path) -> tuple[list[Source], list[Source]]:

@@ -6,6 +6,7 @@ they are scored. `native`: GlaS at 1.24 um/px, whole images at their own size.
 tables of XNet and XNetv2, to compare with those; nothing is held out there,
 so a fixed number of steps and the last weights are used. (The published runs
 chose their weights on the test images, and tested on 80; test A has 60.)
+`gleason`: eight prostate tiles of five classes, each left out in turn.
 """
 
 import pathlib
@@ -20,6 +21,7 @@ from histogan_tf.data import images
 from histogan_tf.data.pairs import Source
 
 GLAS_MPP = 0.62
+GLEASON_MPP = 0.5  # a guess, of a 20x scan: the files state none
 SMALL = 128
 
 
@@ -34,6 +36,7 @@ class Protocol:
     place: Place
     config: Callable[[int], Config]
     score: Callable[[Read, tuple[Source, ...], float], dict[str, Row]]
+    pool: Callable[[dict[str, Row]], dict[str, float]]
 
 
 def place_small(source: Source, folder: pathlib.Path, with_mask: bool) -> None:
@@ -52,6 +55,10 @@ def _native_score(read, sources, target):
     return semi_scores.gland_rows(read, sources, GLAS_MPP, target)
 
 
+def _gleason_score(read, sources, target):
+    return semi_scores.class_rows(read, sources, GLEASON_MPP, target)
+
+
 def _small_score(read, sources, target):
     del target
     return semi_scores.small_rows(read, sources, SMALL)
@@ -65,6 +72,7 @@ NATIVE = Protocol(
     semi_data.as_it_is,
     semi_settings.native,
     _native_score,
+    semi_scores.pooled,
 )
 XNET128 = Protocol(
     "xnet128",
@@ -74,5 +82,16 @@ XNET128 = Protocol(
     place_small,
     semi_settings.xnet128,
     _small_score,
+    semi_scores.pooled,
 )
-PROTOCOLS = {p.name: p for p in (NATIVE, XNET128)}
+GLEASON = Protocol(
+    "gleason",
+    GLEASON_MPP,
+    semi_data.TABLES / "gleason.json",
+    semi_data.gleason_fold,
+    semi_data.as_it_is,
+    semi_settings.native,
+    _gleason_score,
+    semi_scores.pooled_classes,
+)
+PROTOCOLS = {p.name: p for p in (NATIVE, XNET128, GLEASON)}

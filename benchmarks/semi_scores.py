@@ -11,6 +11,7 @@ two); found ones are the connected parts of the found mask.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,11 +19,11 @@ import numpy as np
 from histogan_tf import rescale
 from histogan_tf.data import images
 from histogan_tf.data.pairs import Source
-from histogan_tf.metrics import objects
+from histogan_tf.metrics import objects, segmentation
 from histogan_tf.metrics.labels import label_objects
 
 Read = Callable[[np.ndarray], np.ndarray]
-Row = dict[str, float | int]
+Row = dict[str, Any]
 
 GLAND = 1
 
@@ -57,6 +58,27 @@ def small_rows(
     return out
 
 
+def class_rows(
+    read: Read, sources: Sequence[Source], mpp: float, target: float
+) -> dict[str, Row]:
+    """Rows of masks of class ids: IoU a class (None: absent) and their mean."""
+    out = {}
+    for source in sources:
+        image = images.read_image(source.image)
+        truth = images.read_mask_raw(source.mask, False)
+        found = rescale.read_at(read, image, mpp, target)
+        counts = segmentation.confusion_matrix(
+            truth, found.argmax(-1), found.shape[-1]
+        )
+        iou = segmentation.iou(counts)
+        out[source.name] = {
+            "mean_iou": float(segmentation.mean_present(iou)),
+            "iou": [None if np.isnan(v) else float(v) for v in iou],
+            "confusion": counts.tolist(),
+        }
+    return out
+
+
 def pixel_row(found: np.ndarray, truth: np.ndarray) -> Row:
     """Dice and Jaccard of two bool masks, and the counts behind them.
 
@@ -71,6 +93,13 @@ def pixel_row(found: np.ndarray, truth: np.ndarray) -> Row:
         "jaccard": both / union if union else 1.0,
         "counts": [both, found_only, missed],
     }
+
+
+def pooled_classes(rows: dict[str, Row]) -> dict[str, float]:
+    """Mean IoU over the classes, of the pixels of all images together."""
+    counts = sum(np.array(row["confusion"]) for row in rows.values())
+    iou = segmentation.iou(counts)
+    return {"mean_iou": float(segmentation.mean_present(iou))}
 
 
 def pooled(rows: dict[str, Row]) -> dict[str, float]:

@@ -15,6 +15,8 @@ import numpy as np
 
 Result = dict[str, Any]
 DRAWS = 10_000
+# Keys of a result's rows.
+TEST, VALIDATION = "images", "validation"
 _SEED = 0
 
 
@@ -50,29 +52,32 @@ def of(
     }
 
 
-def cell_mean(result: Result, score: str) -> float:
-    """Mean over the test images, or the pooled score `pooled_...`."""
+def cell_mean(result: Result, score: str, split: str = TEST) -> float:
+    """Mean over the images of a split, or the pooled score `pooled_...`."""
     if score.startswith("pooled_"):
         return result["pooled"][score.removeprefix("pooled_")]
-    return float(np.mean([row[score] for row in result["images"].values()]))
+    return float(np.mean([row[score] for row in result[split].values()]))
 
 
-def summary(cells: dict[int, Result], score: str) -> Summary:
+def summary(cells: dict[int, Result], score: str, split: str = TEST) -> Summary:
     """Over the seeds of one method."""
-    means = [cell_mean(result, score) for result in cells.values()]
+    means = [cell_mean(result, score, split) for result in cells.values()]
     deviation = float(np.std(means, ddof=1)) if len(means) > 1 else 0.0
     return Summary(float(np.mean(means)), deviation, len(means))
 
 
 def difference(
-    one: dict[int, Result], other: dict[int, Result], score: str
+    one: dict[int, Result],
+    other: dict[int, Result],
+    score: str,
+    split: str = TEST,
 ) -> Difference | None:
     """one - other, paired; None where they share no seed."""
     seeds = sorted(one.keys() & other.keys())
     if not seeds:
         return None
     gaps = np.array(
-        [_gaps(one[seed], other[seed], score) for seed in seeds], float
+        [_gaps(one[seed], other[seed], score, split) for seed in seeds], float
     )
     means = bootstrap(gaps, np.random.default_rng(_SEED))
     low, high = np.quantile(means, (0.025, 0.975))
@@ -91,10 +96,10 @@ def bootstrap(
     return total / (seeds * images)
 
 
-def _gaps(one: Result, other: Result, score: str) -> list[float]:
-    if one["images"].keys() != other["images"].keys():
+def _gaps(one: Result, other: Result, score: str, split: str) -> list[float]:
+    if one[split].keys() != other[split].keys():
         raise ValueError("two cells were tested on different images")
     return [
-        row[score] - other["images"][name][score]
-        for name, row in one["images"].items()
+        row[score] - other[split][name][score]
+        for name, row in one[split].items()
     ]

@@ -44,7 +44,9 @@ def define_flags() -> None:
         str(machine.RESULTS / "serving.json"),
         "file of figures; the chart is written beside it",
     )
-    flags.DEFINE_list("parts", PARTS, "what to measure; others keep figures")
+    flags.DEFINE_list(
+        "parts", list(PARTS), "what to measure; others keep figures"
+    )
     flags.DEFINE_integer("clients", 8, "of every load", 1, 256)
     flags.DEFINE_float("seconds", 8.0, "of one load", 0.5, 600)
     flags.DEFINE_integer("requests", 200, "of a single client", 5)

@@ -157,3 +157,35 @@ def test_verdicts(gain, wanted, tmp_path):
     assert f"{100 * gain:+.1f} points of Dice" in text
     semi_table.chart(tmp_path / "chart.png", results)
     assert (tmp_path / "chart.png").stat().st_size > 5000
+
+
+def test_gleason_folds_leave_each_tile_out_once(real_data):
+    folds = [
+        semi_data.gleason_fold(real_data / "gleason", 2, seed)
+        for seed in range(8)
+    ]
+    assert len({fold.test[0].name for fold in folds}) == 8
+    for fold in folds:
+        assert (len(fold.labelled), len(fold.unlabelled)) == (2, 5)
+        trained = {s.name for s in fold.labelled + fold.unlabelled}
+        assert fold.test[0].name not in trained
+
+
+def test_class_rows_by_hand(real_data):
+    source = semi_data.gleason_fold(real_data / "gleason", 2, 0).test[0]
+    truth = semi_scores.images.read_mask_raw(source.mask, False)
+
+    def stroma_everywhere(image):
+        out = np.zeros((*image.shape[:2], 5), np.float32)
+        out[..., 4] = 1
+        return out
+
+    rows = semi_scores.class_rows(stroma_everywhere, [source], 0.5, 1.24)
+    shares = np.bincount(truth.ravel(), minlength=5) / truth.size
+    row = rows[source.name]
+    assert row["iou"][4] == pytest.approx(shares[4])
+    present = int((shares[:4] > 0).sum()) + 1
+    assert row["mean_iou"] == pytest.approx(shares[4] / present)
+    assert semi_scores.pooled_classes(rows) == {
+        "mean_iou": pytest.approx(row["mean_iou"])
+    }

@@ -1,0 +1,74 @@
+"""The parts of the method that the ablation leaves out, one at a time.
+
+Out: a `Part`: how the settings change. A part that only the segmenter feels
+takes over the stages of the whole method's cell of the same labels and seed,
+which saves their training and keeps them out of the difference.
+"""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from benchmarks import semi_methods
+from benchmarks.semi_methods import Method, Work
+from histogan_tf.config import Config
+from histogan_tf.models.segmenter import Segmenter
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is left out, and whether the pyramid stays the same."""
+
+    change: Callable[[Config], Config]
+    same_pyramid: bool
+
+
+def _segmenter(**changes: float) -> Part:
+    def change(config: Config) -> Config:
+        segmenter = replace(config.segmenter, **changes)  # type: ignore
+        return replace(config, segmenter=segmenter)
+
+    return Part(change, same_pyramid=True)
+
+
+def _losses(**changes: float) -> Part:
+    def change(config: Config) -> Config:
+        losses = replace(config.losses, **changes)
+        return replace(config, losses=losses)
+
+    return Part(change, same_pyramid=False)
+
+
+def _finest_stages(count: int) -> Part:
+    def change(config: Config) -> Config:
+        return replace(config, stages=config.stages[-count:])
+
+    return Part(change, same_pyramid=False)
+
+
+PARTS: dict[str, Part] = {
+    "whole": Part(lambda config: config, same_pyramid=True),
+    "no_painting": _segmenter(synthetic=0.0),
+    "no_confident": _segmenter(confident=0.0),
+    "no_unlabelled_critic": _losses(unlabelled=0.0),
+    "two_stages": _finest_stages(2),
+}
+
+
+def method(part: Part) -> Method:
+    """The whole method with a part changed."""
+
+    def train(work: Work) -> Segmenter:
+        changed = replace(work, config=part.change(work.config))
+        stages = work.supervised.with_name(
+            work.supervised.name.replace("_supervised", "_histogan")
+        )
+        if part.same_pyramid and (stages / "stages").exists():
+            # Makes the run first: its settings must be in place.
+            changed.source(changed.config, changed.folder)
+            target = changed.folder / "stages"
+            if not target.exists():
+                shutil.copytree(stages / "stages", target)
+        return semi_methods.histogan(changed)
+
+    return train
