@@ -109,7 +109,7 @@ class Servable:
         if session is not None:
             session.close()
 
-    def _output(self, graph: tf.Graph, name: str):
+    def _output(self, graph: tf.Graph, name: str) -> object:
         """The handle of a tensor, looked up in the graph once."""
         found = self._outputs.get(name)
         if found is None:
@@ -194,7 +194,7 @@ def _run_options(timeout: float | None) -> Iterator[object | None]:
         pywrap_tf_session.TF_DeleteBuffer(buffer)
 
 
-def _array(result) -> np.ndarray:
+def _array(result: object) -> np.ndarray:
     # Scalars come as numpy scalars, single strings as bytes.
     if isinstance(result, bytes):
         return np.array(result, object)

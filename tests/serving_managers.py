@@ -1,0 +1,81 @@
+"""What the tests of the model manager share: configs, specs, answers."""
+
+import time
+
+import numpy as np
+from tensorflow_serving.apis import model_pb2
+from tensorflow_serving.config.model_server_config_pb2 import (
+    ModelServerConfig,
+)
+
+from serving.servable import Threads
+from serving.settings import ManagerSettings
+
+QUICK = ManagerSettings(
+    file_system_poll_wait_seconds=0.02,
+    max_num_load_retries=0,
+    load_retry_interval_micros=10_000,
+    threads=Threads(1, 1),
+)
+
+
+def config(*bases, **policies):
+    """A config of models named like their base paths' folders.
+
+    A policy is a list of versions, a number of latest ones, or "all".
+    """
+    found = ModelServerConfig()
+    found.model_config_list.SetInParent()
+    for base in bases:
+        model = found.model_config_list.config.add(
+            name=base.name, base_path=str(base), model_platform="tensorflow"
+        )
+        policy = policies.get(base.name)
+        if policy == "all":
+            model.model_version_policy.all.SetInParent()
+        elif isinstance(policy, int):
+            model.model_version_policy.latest.num_versions = policy
+        elif policy is not None:
+            model.model_version_policy.specific.versions.extend(policy)
+    return found
+
+
+def spec(name, version=None, label=None):
+    found = model_pb2.ModelSpec(name=name)
+    if version is not None:
+        found.version.value = version
+    if label is not None:
+        found.version_label = label
+    return found
+
+
+def ask(manager, *what, x=2.0, **more):
+    """(version, y) of a half_plus model."""
+    with manager.handle(spec(*what, **more)) as handle:
+        signature = handle.servable.signatures["serving_default"]
+        feeds = {signature.inputs["x"].name: np.array([x], np.float32)}
+        fetches = [signature.outputs["y"].name]
+        (y,) = handle.servable.run(feeds, fetches)
+        return handle.version, y.item()
+
+
+def states(manager, name):
+    """(version, state, error code) of each version, as reported."""
+    rows = manager.status(spec(name)).model_version_status
+    kind = type(rows[0]).DESCRIPTOR.enum_types_by_name["State"]
+    return [
+        (
+            row.version,
+            kind.values_by_number[row.state].name,
+            row.status.error_code,
+        )
+        for row in rows
+    ]
+
+
+def eventually(check, seconds=10.0):
+    """Waits until `check()` is true; fails when it never is."""
+    end = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.005)
