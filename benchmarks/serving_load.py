@@ -25,6 +25,10 @@ _OPTIONS = [
 DEADLINE = 60.0  # seconds of a request
 
 
+class WrongAnswerError(Exception):
+    """Raised by a check: the server answered, but not what it should."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Load:
     """What clients saw: `latencies` in seconds, failures by their text."""
@@ -62,7 +66,7 @@ class Clients:
       address: HOST:PORT.
       request: a packed PredictRequest.
       count: how many clients.
-      check: called with every packed answer; what it raises is a failure.
+      check: called with every packed answer; a WrongAnswerError is a failure.
     """
 
     def __init__(
@@ -120,7 +124,7 @@ class Clients:
                     self._failures[text[:200]] += 1
                     # A server that is gone must not be asked in a hot loop.
                     self._stop.wait(0.05)
-                except AssertionError as error:
+                except WrongAnswerError as error:
                     self._failures[f"answer: {error}"] += 1
                 else:
                     self._lists[place].append(passed)
