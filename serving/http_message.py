@@ -1,0 +1,235 @@
+"""HTTP/1.1 messages: a request is read with every part bounded.
+
+In: the byte stream of a connection. Out: a Request, or an HttpError with the
+status to answer. Bodies come with Content-Length or in chunks (RFC 9112), and
+may be compressed by gzip, which is inflated up to the same limit.
+
+Bytes that all connections hold together are counted against one Budget, so
+that a thousand slow uploads cannot fill the memory.
+"""
+
+import asyncio
+import re
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+HEADER_BYTES = 2**14
+_PIECE = 2**16
+_REQUEST_LINE = re.compile(r"([A-Z]{1,16}) (\S{1,8192}) HTTP/1\.([01])")
+_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*?)[ \t]*")
+_LENGTH = re.compile(r"\d{1,18}")
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[^\r\n]*)?\r\n")
+
+
+class HttpError(Exception):
+    """A message that cannot be read; the connection ends with its answer."""
+
+    def __init__(self, status: int, text: str):
+        super().__init__(text)
+        self.status, self.text = status, text
+
+
+class Budget:
+    """Bytes that may be held at once; for one event loop, without locks."""
+
+    def __init__(self, most: int):
+        self._left = most
+
+    def take(self, count: int) -> None:
+        """Counts bytes; raises HttpError 503 when there are too many."""
+        if count > self._left:
+            raise HttpError(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "Too many bytes of requests are held; try again",
+            )
+        self._left -= count
+
+    def give_back(self, count: int) -> None:
+        """The bytes are gone."""
+        self._left += count
+
+
+@dataclass(frozen=True)
+class Head:
+    """Request line and headers; names in lower case, `path` undecoded."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    keep_alive: bool
+
+
+@dataclass(frozen=True)
+class Request:
+    """A whole request; `body` is inflated."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True)
+class Response:
+    """An answer; `headers` beyond those of the connection."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def encode(self, keep_alive: bool) -> bytes:
+        """Status line and headers, with the empty line."""
+        try:
+            reason = HTTPStatus(self.status).phrase
+        except ValueError:  # 499 is nginx's, not HTTP's
+            reason = "Client Closed Request"
+        lines = [
+            f"HTTP/1.1 {self.status} {reason}",
+            f"Content-Type: {self.content_type}",
+            f"Content-Length: {len(self.body)}",
+            f"Connection: {'keep-alive' if keep_alive else 'close'}",
+            *(f"{name}: {value}" for name, value in self.headers),
+        ]
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def parse_head(data: bytes) -> Head:
+    """Parses the bytes up to the empty line.
+
+    Raises:
+      HttpError: 400: not HTTP/1.0 or 1.1.
+    """
+    line, *rest = data.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
+    found = _REQUEST_LINE.fullmatch(line)
+    if not found:
+        raise _bad("Malformed request line")
+    method, target, minor = found.groups()
+    headers: dict[str, str] = {}
+    for row in rest:
+        header = _HEADER.fullmatch(row)
+        if not header:
+            raise _bad("Malformed header")
+        name = header[1].lower()
+        # Two lengths are how requests are smuggled past a proxy.
+        if name in headers and name in ("content-length", "host"):
+            raise _bad(f"Header {name} twice")
+        headers[name] = header[2]
+    asked = headers.get("connection", "").lower()
+    keep = asked != "close" if minor == "1" else asked == "keep-alive"
+    return Head(method, target.partition("?")[0], headers, keep)
+
+
+def _bad(text: str) -> HttpError:
+    return HttpError(HTTPStatus.BAD_REQUEST, text)
+
+
+def _too_large(most: int) -> HttpError:
+    return HttpError(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"The body is larger than the limit of {most} bytes",
+    )
+
+
+class BodyReader:
+    """Reads one body; `held` bytes are taken from the budget meanwhile."""
+
+    def __init__(self, reader: asyncio.StreamReader, most: int, budget: Budget):
+        self._reader, self._most, self._budget = reader, most, budget
+        self.held = 0
+
+    async def read(self, head: Head) -> bytes:
+        """The body as it was sent; b"" without one.
+
+        Raises:
+          HttpError: 400, 413, 501 or 503.
+          asyncio.IncompleteReadError: the client went away.
+        """
+        coding = head.headers.get("transfer-encoding")
+        length = head.headers.get("content-length")
+        if coding is not None:
+            if length is not None:
+                raise _bad("Both Content-Length and Transfer-Encoding")
+            if coding.lower() != "chunked":
+                raise HttpError(
+                    HTTPStatus.NOT_IMPLEMENTED,
+                    "Transfer-Encoding other than chunked",
+                )
+            return await self._chunked()
+        if length is None:
+            return b""
+        if not _LENGTH.fullmatch(length):
+            raise _bad("Malformed Content-Length")
+        if int(length) > self._most:
+            raise _too_large(self._most)
+        return await self._exactly(int(length))
+
+    async def _exactly(self, count: int) -> bytes:
+        data = bytearray()
+        while len(data) < count:
+            piece = await self._reader.read(min(_PIECE, count - len(data)))
+            if not piece:
+                raise asyncio.IncompleteReadError(b"", count)
+            self._budget.take(len(piece))
+            self.held += len(piece)
+            data += piece
+        return bytes(data)
+
+    async def _chunked(self) -> bytes:
+        parts, total = [], 0
+        while True:
+            line = _CHUNK.fullmatch(await self._reader.readuntil(b"\r\n"))
+            if not line:
+                raise _bad("Malformed chunk")
+            size = int(line[1], 16)
+            total += size
+            if total > self._most:
+                raise _too_large(self._most)
+            if not size:
+                break
+            parts.append(await self._exactly(size))
+            if await self._reader.readexactly(2) != b"\r\n":
+                raise _bad("Malformed chunk")
+            # A chunk costs some memory however short it is.
+            self._budget.take(64)
+            self.held += 64
+        trailer = b"-"
+        length = 0
+        while trailer != b"\r\n":
+            trailer = await self._reader.readuntil(b"\r\n")
+            length += len(trailer)
+            if length > HEADER_BYTES:
+                raise _bad("Trailers too long")
+        return b"".join(parts)
+
+    def release(self) -> None:
+        """Gives the bytes back to the budget."""
+        self._budget.give_back(self.held)
+        self.held = 0
+
+
+def inflate(body: bytes, coding: str, most: int) -> bytes:
+    """A body without its Content-Encoding: none, identity or gzip.
+
+    Raises:
+      HttpError: 400, 413 or 415.
+    """
+    if coding in ("", "identity"):
+        return body
+    if coding != "gzip":
+        raise HttpError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"Content-Encoding {coding[:40]!r}; allowed are gzip, identity",
+        )
+    inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        data = inflater.decompress(body, most + 1)
+    except zlib.error as error:
+        raise _bad("The body is no gzip") from error
+    if len(data) > most:
+        raise _too_large(most)
+    if not inflater.eof:
+        raise _bad("The body's gzip is cut short")
+    return data

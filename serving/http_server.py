@@ -1,0 +1,289 @@
+"""HTTP/1.1 on one event loop: many connections, few threads.
+
+In: a handler from Request to Response, which runs in worker threads. Out: a
+server whose connections, bytes and times are bounded:
+
+- A connection without a request costs a few kB; the longest idle one gives
+  way when there are too many.
+- Head and body must come within a time that grows with the body's length; so
+  must the client read its answer. Slow clients hold no worker thread.
+
+The standard library's `http.server` gives every connection a thread for as
+long as its client likes.
+"""
+
+import asyncio
+import contextlib
+import ssl
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from serving import http_message, json_answer
+from serving.http_message import (
+    BodyReader,
+    Budget,
+    Head,
+    HttpError,
+    Request,
+    Response,
+)
+
+Handler = Callable[[Request], Response]
+_LINGER = 1.0  # seconds
+_TOO_SLOW = "The request came too slowly"
+
+
+@dataclass(frozen=True)
+class HttpLimits:
+    """Bounds of one server; seconds and bytes, all above 0.
+
+    `idle`: seconds between requests. `head`: seconds for request line and
+    headers. `rate`: bytes a second below which a client is too slow, after
+    the seconds of `head`. `held_bytes`: of all bodies at once.
+    """
+
+    body_bytes: int = 2**28
+    held_bytes: int = 2**30
+    connections: int = 4096
+    threads: int = 8
+    idle: float = 60.0
+    head: float = 10.0
+    rate: float = 2**16
+
+
+class _Connection:
+    """One client's stream; `idle` while it waits for a request."""
+
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ):
+        self.reader, self.writer = reader, writer
+        self.idle = True
+
+    async def first_byte(self) -> bytes:
+        self.idle = True
+        try:
+            return await self.reader.read(1)
+        finally:
+            self.idle = False
+
+
+class HttpServer:
+    """Serves `handler` on a port; use as a context, or start and stop."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        limits: HttpLimits,
+        tls: ssl.SSLContext | None = None,
+    ):
+        self._handler, self._limits, self._tls = handler, limits, tls
+        self._budget = Budget(limits.held_bytes)
+        self._pool = ThreadPoolExecutor(limits.threads, "rest")
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="http", daemon=True
+        )
+        # In the order in which they last became idle.
+        self._connections: dict[_Connection, asyncio.Task] = {}
+        self._server: asyncio.Server | None = None
+        self._stopping = False
+
+    def start(self, host: str, port: int) -> int:
+        """Listens; returns the port (that was found for port 0).
+
+        Raises:
+          OSError: the address is taken or not ours.
+        """
+        self._thread.start()
+        listening = asyncio.run_coroutine_threadsafe(
+            self._listen(host, port), self._loop
+        )
+        return listening.result()
+
+    async def _listen(self, host: str, port: int) -> int:
+        handshake = {"ssl_handshake_timeout": self._limits.head}
+        self._server = await asyncio.start_server(
+            self._accept,
+            host,
+            port,
+            limit=http_message.HEADER_BYTES,
+            backlog=1024,
+            ssl=self._tls,
+            **(handshake if self._tls else {}),
+        )
+        return self._server.sockets[0].getsockname()[1]
+
+    def stop(self, grace: float) -> None:
+        """No new requests; those at work may end within `grace` seconds."""
+        stopping = asyncio.run_coroutine_threadsafe(
+            self._stop(grace), self._loop
+        )
+        stopping.result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _stop(self, grace: float) -> None:
+        self._stopping = True
+        if self._server:
+            self._server.close()
+        for connection in self._connections:
+            if connection.idle:
+                connection.writer.transport.abort()
+        if self._connections:
+            await asyncio.wait(self._connections.values(), timeout=grace)
+        for connection in list(self._connections):
+            connection.writer.transport.abort()
+        if self._connections:
+            await asyncio.wait(self._connections.values(), timeout=1)
+
+    async def _accept(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        connection = _Connection(reader, writer)
+        task = asyncio.current_task()
+        assert task is not None
+        if not self._make_room():
+            writer.transport.abort()
+            return
+        self._connections[connection] = task
+        try:
+            while await self._exchange(connection):
+                # To the end of the order.
+                self._connections[connection] = self._connections.pop(
+                    connection
+                )
+        except (OSError, EOFError, TimeoutError, asyncio.LimitOverrunError):
+            pass  # the client went away, or is too slow to be told anything
+        finally:
+            await self._close(writer)
+            del self._connections[connection]
+
+    async def _close(self, writer: asyncio.StreamWriter) -> None:
+        """Closes; what a client does not read is dropped after a while."""
+        writer.close()
+        try:
+            async with asyncio.timeout(self._limits.head):
+                await writer.wait_closed()
+        except (OSError, TimeoutError):
+            writer.transport.abort()
+
+    def _make_room(self) -> bool:
+        """Drops the longest idle connection when there are too many."""
+        if len(self._connections) < self._limits.connections:
+            return True
+        idle = (one for one in self._connections if one.idle)
+        chosen = next(idle, None)
+        if chosen is None:
+            return False
+        # Not chosen again while it is being closed.
+        chosen.idle = False
+        chosen.writer.transport.abort()
+        return True
+
+    async def _exchange(self, connection: _Connection) -> bool:
+        """One request and its answer; returns whether to go on."""
+        writer = connection.writer
+        body = BodyReader(
+            connection.reader, self._limits.body_bytes, self._budget
+        )
+        try:
+            head = await self._read_head(connection)
+            if head is None:
+                return False
+            request = await self._read_body(head, body, writer)
+            answer = await self._loop.run_in_executor(
+                self._pool, self._answer, request
+            )
+            keep = head.keep_alive and not self._stopping
+        except HttpError as error:
+            answer = Response(error.status, json_answer.error(error.text))
+            await self._send(writer, answer, keep_alive=False)
+            await self._drop_input(connection)
+            return False
+        finally:
+            body.release()
+        await self._send(writer, answer, keep)
+        return keep
+
+    async def _drop_input(self, connection: _Connection) -> None:
+        """Reads on for a moment: a reset would destroy the answer."""
+        if connection.writer.can_write_eof():
+            connection.writer.write_eof()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER):
+                while await connection.reader.read(2**16):
+                    pass
+
+    async def _read_head(self, connection: _Connection) -> Head | None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.idle):
+                first = await connection.first_byte()
+            if not first or self._stopping:
+                return None
+            return await self._rest_of_head(connection.reader, first)
+        return None
+
+    async def _rest_of_head(
+        self, reader: asyncio.StreamReader, first: bytes
+    ) -> Head:
+        try:
+            async with asyncio.timeout(self._limits.head):
+                # Empty lines before a request are passed over (RFC 9112).
+                while first in b"\r\n":
+                    first = await reader.readexactly(1)
+                rest = await reader.readuntil(b"\r\n\r\n")
+        except asyncio.LimitOverrunError as error:
+            raise HttpError(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                f"Headers above {http_message.HEADER_BYTES} bytes",
+            ) from error
+        except TimeoutError as error:
+            raise HttpError(HTTPStatus.REQUEST_TIMEOUT, _TOO_SLOW) from error
+        return http_message.parse_head(first + rest)
+
+    async def _read_body(
+        self, head: Head, body: BodyReader, writer: asyncio.StreamWriter
+    ) -> Request:
+        if head.headers.get("expect", "").lower() == "100-continue":
+            writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        length = head.headers.get("content-length", "")
+        known = int(length) if length.isascii() and length.isdigit() else 0
+        # In chunks, as much may come as is allowed.
+        expected = known or self._limits.body_bytes
+        expected = min(expected, self._limits.body_bytes)
+        try:
+            async with asyncio.timeout(self._seconds(expected)):
+                sent = await body.read(head)
+        except TimeoutError as error:
+            raise HttpError(HTTPStatus.REQUEST_TIMEOUT, _TOO_SLOW) from error
+        return Request(head.method, head.path, head.headers, sent)
+
+    def _seconds(self, count: int) -> float:
+        return self._limits.head + count / self._limits.rate
+
+    def _answer(self, request: Request) -> Response:
+        """In a worker thread."""
+        try:
+            coding = request.headers.get("content-encoding", "").lower()
+            body = http_message.inflate(
+                request.body, coding, self._limits.body_bytes
+            )
+        except HttpError as error:
+            return Response(error.status, json_answer.error(error.text))
+        return self._handler(
+            Request(request.method, request.path, request.headers, body)
+        )
+
+    async def _send(
+        self, writer: asyncio.StreamWriter, answer: Response, keep_alive: bool
+    ) -> None:
+        writer.write(answer.encode(keep_alive))
+        writer.write(answer.body)
+        async with asyncio.timeout(self._seconds(len(answer.body))):
+            await writer.drain()
