@@ -1,15 +1,22 @@
 """What the tests of the model manager share: configs, specs, answers."""
 
+import contextlib
 import time
 
+import grpc
 import numpy as np
+import pytest
+import tensorflow as tf
 from tensorflow_serving.apis import model_pb2
 from tensorflow_serving.config.model_server_config_pb2 import (
     ModelServerConfig,
 )
 
+from serving import loading
+from serving.manager import ModelManager
 from serving.servable import Threads
 from serving.settings import ManagerSettings
+from serving.status import ServingError
 
 QUICK = ManagerSettings(
     file_system_poll_wait_seconds=0.02,
@@ -17,6 +24,22 @@ QUICK = ManagerSettings(
     load_retry_interval_micros=10_000,
     threads=Threads(1, 1),
 )
+
+
+def put(base, version):
+    """A version that answers x / 2 + version; complete at once."""
+    hidden = base / f".{version}"
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None], "x")
+        y = x / 2 + float(version)
+        signature = v1.saved_model.predict_signature_def({"x": x}, {"y": y})
+        builder = v1.saved_model.Builder(str(hidden))
+        builder.add_meta_graph_and_variables(
+            session, ["serve"], {"serving_default": signature}
+        )
+        builder.save()
+    return hidden.rename(base / str(version))
 
 
 def config(*bases, **policies):
@@ -59,6 +82,14 @@ def ask(manager, *what, x=2.0, **more):
         return handle.version, y.item()
 
 
+def serves(manager, name, version):
+    """Whether a version answers, and rightly."""
+    try:
+        return ask(manager, name, version) == (version, version + 1.0)
+    except ServingError:
+        return False
+
+
 def states(manager, name):
     """(version, state, error code) of each version, as reported."""
     rows = manager.status(spec(name)).model_version_status
@@ -79,3 +110,23 @@ def eventually(check, seconds=10.0):
     while not check():
         assert time.monotonic() < end, "it never came true"
         time.sleep(0.005)
+
+
+@contextlib.contextmanager
+def started(*args, settings=QUICK, warm_up=loading.cold, **policies):
+    """A manager of models by their base paths; closed at the end."""
+    manager = ModelManager(settings, warm_up=warm_up)
+    try:
+        if args:
+            manager.start(config(*args, **policies), timeout=30)
+        yield manager
+    finally:
+        manager.close()
+
+
+def fails(code, text, function, *args, **kwargs):
+    """Checks that a call raises ServingError of this code and very text."""
+    with pytest.raises(ServingError) as caught:
+        function(*args, **kwargs)
+    found = caught.value
+    assert (found.code, found.message) == (grpc.StatusCode[code], text)
