@@ -43,7 +43,9 @@ def check(folder: pathlib.Path, networks: Networks, card: str) -> None:
       InputError: an answer is another, or a request fails.
     """
     model = tf.saved_model.load(str(folder))
-    calls = {name: _call(name, f) for name, f in model.signatures.items()}
+    calls = {
+        name: signature_call(name, f) for name, f in model.signatures.items()
+    }
     check_segment(calls["segment"], networks)
     check_segment(calls["serving_default"], networks)
     check_tensors(calls, networks)
@@ -154,7 +156,7 @@ def check_window(call: Call, networks: Networks) -> None:
     _same_pixels("generate_window", found, wanted)
 
 
-def _call(name: str, function: Any) -> Call:
+def signature_call(name: str, function: Any) -> Call:
     """A signature as a function of arrays, its outputs' types checked."""
     kinds = {k: spec.dtype for k, spec in function.structured_outputs.items()}
     for output, kind in kinds.items():
@@ -198,6 +200,11 @@ def _close(name: str, found: np.ndarray, wanted: np.ndarray) -> None:
 
 
 def _same_pixels(name: str, found: np.ndarray, wanted: np.ndarray) -> None:
+    if found.shape != wanted.shape:
+        raise InputError(
+            f"signature {name}: pixels of shape {list(found.shape)}; the"
+            f" library's are {list(wanted.shape)}"
+        )
     gap = np.abs(found.astype(int) - wanted)
     if gap.max() > 1 or (gap > 0).mean() > 1e-3:
         raise InputError(

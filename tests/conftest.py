@@ -95,6 +95,38 @@ def random_canvas(random_run):
 
 
 @pytest.fixture(scope="session")
+def random_networks(random_run):
+    """The networks of `random_run`, as an export has them."""
+    from histogan_tf import run_dir
+    from serving import signatures
+
+    return signatures.open_networks(run_dir.open_run(random_run))
+
+
+@pytest.fixture(scope="session")
+def random_export(random_run, tmp_path_factory) -> pathlib.Path:
+    """BASE/7 of `serving.export`, warmed up for 40 x 48 px."""
+    from programs import run_program
+
+    base = tmp_path_factory.mktemp("served") / "tissue"
+    with pytest.MonkeyPatch.context() as patch:
+        code, out, err = run_program(
+            "serving.export",
+            None,
+            patch,
+            run_dir=random_run,
+            output=base,
+            version=7,
+            warmup_sizes="40x48",
+            max_pixels=2**16,
+            licence="none, random weights",
+        )
+    assert code == 0, err
+    assert out == f"{base / '7'}\n"
+    return base / "7"
+
+
+@pytest.fixture(scope="session")
 def phantom_files(tmp_path_factory) -> pathlib.Path:
     """Folder of images/ and masks/: five phantoms of 96 x 80 px, 2.5 um/px.
 

@@ -4,7 +4,9 @@ Programs define flags of the same names, so a program's flags are taken away
 again after it has run.
 """
 
+import contextlib
 import importlib
+import io
 import sys
 
 from absl import flags
@@ -15,6 +17,8 @@ from histogan_tf import program
 def run_program(name, capsys, monkeypatch, **values):
     """Runs `python -m <name> --key=value ...`.
 
+    Fixtures of the whole session have no `capsys` and pass None.
+
     Returns:
       (exit code, stdout, stderr).
     """
@@ -23,13 +27,19 @@ def run_program(name, capsys, monkeypatch, **values):
     arguments = [f"--{key}={value}" for key, value in values.items()]
     monkeypatch.setattr(sys, "argv", [name, *arguments])
     code = 0
+    out, err = io.StringIO(), io.StringIO()
     try:
-        program.run(module.main)
+        with contextlib.ExitStack() as stack:
+            if capsys is None:
+                stack.enter_context(contextlib.redirect_stdout(out))
+                stack.enter_context(contextlib.redirect_stderr(err))
+            program.run(module.main)
     except SystemExit as error:
         code = error.code or 0
     finally:
         for flag in set(flags.FLAGS) - known:
             delattr(flags.FLAGS, flag)
         del sys.modules[name]
-    out, err = capsys.readouterr()
-    return code, out, err
+    if capsys is None:
+        return code, out.getvalue(), err.getvalue()
+    return code, *capsys.readouterr()
