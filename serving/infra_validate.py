@@ -150,6 +150,8 @@ def _server(
                     *settings.server,
                     f"--port={port}",
                     "--rest_api_port=0",
+                    # A bad model does not get better within minutes.
+                    "--max_num_load_retries=0",
                     f"--model_name={MODEL}",
                     f"--model_base_path={base}",
                 ],

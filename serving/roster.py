@@ -57,10 +57,6 @@ class Roster:
         """
         with self._changed:
             self._wanted[model] = wanted
-            for version in self._models.get(model, {}).values():
-                if version.number not in wanted:
-                    version.aspired = False
-                    version.cancelled.set()
             self._step(model)
 
     @contextlib.contextmanager
@@ -172,6 +168,18 @@ class Roster:
     def _step(self, model: str) -> None:
         """Begins all that can be begun for a model; the lock is held."""
         versions = self._models.setdefault(model, {})
+        wanted = self._wanted.get(model, {})
+        if any(
+            v.number in wanted and v.state is State.UNLOADING
+            for v in versions.values()
+        ):
+            # Wanted again while it goes. If the others were given up now,
+            # none would be left; the real server sits on it, too.
+            return
+        for version in versions.values():
+            if version.number not in wanted:
+                version.aspired = False
+                version.cancelled.set()
         self._enter(model, versions)
         for version in lifecycle.never_begun(versions.values()):
             self._set(version, State.END)
