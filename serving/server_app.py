@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from histogan_tf.errors import InputError
-from serving import batch_parameters, polling, status, tls
+from serving import batch_parameters, polling, status, tls, warmup
 from serving.batching import Batcher, BatchRecord
 from serving.calls import Calls
 from serving.grpc_server import GrpcServer
@@ -85,9 +85,9 @@ class ModelServer:
     def _warm_up(self, servable: "Servable", path: pathlib.Path) -> None:
         start, code = time.monotonic(), "OK"
         try:
-            from serving import warmup
-
-            warmup.warm_up(servable, path)
+            again = self._settings.num_request_iterations_for_warmup
+            for _ in range(max(1, again)):
+                warmup.warm_up(servable, path)
         except status.ServingError as error:
             code = error.code.name
             raise

@@ -1,0 +1,117 @@
+"""A whole server in the test's process, and ways to talk to it."""
+
+import contextlib
+import http.client
+import io
+import json
+import socket
+
+import grpc
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.framework import tensor_pb2
+from tensorflow_serving.apis import (
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
+
+from serving.logs import Log
+from serving.server_app import ModelServer
+from serving.server_settings import ServerSettings
+
+
+def free_port():
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Running:
+    """A started server with its stubs."""
+
+    def __init__(self, settings):
+        self.settings, self.lines = settings, io.StringIO()
+        self.server = ModelServer(settings, Log("json", self.lines))
+        self.server.start()
+        self.channel = grpc.insecure_channel(
+            f"127.0.0.1:{settings.port}",
+            [
+                ("grpc.max_send_message_length", -1),
+                ("grpc.max_receive_message_length", -1),
+            ],
+        )
+        self.predictions = prediction_service_pb2_grpc.PredictionServiceStub(
+            self.channel
+        )
+        self.models = model_service_pb2_grpc.ModelServiceStub(self.channel)
+
+    def close(self):
+        self.channel.close()
+        assert self.server.stop()
+
+    def log(self):
+        """All lines so far."""
+        return [json.loads(row) for row in self.lines.getvalue().splitlines()]
+
+    def http(self, method, path, body=None, headers=None, timeout=30):
+        """(status, headers, body) of one request over REST."""
+        port = self.settings.rest_api_port
+        link = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+        try:
+            link.request(method, path, body, headers or {})
+            answer = link.getresponse()
+            return answer.status, dict(answer.getheaders()), answer.read()
+        finally:
+            link.close()
+
+    def json(self, path, value=None, timeout=30):
+        """(status, parsed JSON): GET without a value, else POST."""
+        body = value if value is None else json.dumps(value)
+        method = "GET" if value is None else "POST"
+        code, _, text = self.http(method, path, body, timeout=timeout)
+        return code, json.loads(text)
+
+
+@contextlib.contextmanager
+def running(**values):
+    """Starts a server on free ports; values are settings."""
+    ports = {"port": free_port(), "rest_api_port": free_port()}
+    quick = {"file_system_poll_wait_seconds": 0.2, "max_num_load_retries": 0}
+    found = Running(ServerSettings(**(ports | quick | values)))
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+def tensor(value, dtype=np.float32):
+    """A TensorProto of numbers, or of bytes."""
+    return tf.make_tensor_proto(value, None if dtype is bytes else dtype)
+
+
+def predict_request(model="m", inputs=None, **spec):
+    """A PredictRequest; `version`, `version_label`, `signature_name`."""
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = model
+    version = spec.pop("version", None)
+    if version is not None:
+        request.model_spec.version.value = version
+    for name, value in spec.items():
+        setattr(request.model_spec, name, value)
+    for name, value in (inputs or {}).items():
+        proto = value
+        if not isinstance(value, tensor_pb2.TensorProto):
+            proto = tensor(value)
+        request.inputs[name].CopyFrom(proto)
+    return request
+
+
+def error_of(call, *args, **kwargs):
+    """(code's name, text) of a gRPC call that must fail."""
+    try:
+        answer = call(*args, timeout=kwargs.pop("timeout", 30), **kwargs)
+    except grpc.RpcError as error:
+        return error.code().name, error.details()
+    raise AssertionError(f"no error but {answer}")
