@@ -12,7 +12,6 @@ So there is no moment without a version to serve.
 
 import contextlib
 import dataclasses
-import gc
 import logging
 import pathlib
 import threading
@@ -278,7 +277,4 @@ class Roster:
                 version.model,
                 version.number,
             )
-        # A graph is full of cycles: without this its memory stays for long.
-        del servable
-        gc.collect()
         self._finish(version, State.END)

@@ -20,6 +20,7 @@ import tensorflow as tf
 from grpc import StatusCode
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 from tensorflow.python.client import pywrap_tf_session
+from tensorflow.python.framework import ops
 from tensorflow.python.saved_model import loader_impl
 
 from serving import status
@@ -107,7 +108,7 @@ class Servable:
         session, self._session = self._session, None
         self._outputs = {}
         if session is not None:
-            session.close()
+            _free(session)
 
     def _output(self, graph: tf.Graph, name: str) -> object:
         """The handle of a tensor, looked up in the graph once."""
@@ -154,9 +155,16 @@ def load(
         meta_graph = loader.load(session, list(tags))
         graph.finalize()
     except BaseException as error:
-        session.close()
+        _free(session)
         raise _load_error(path, error) from error
     return Servable(session, dict(meta_graph.signature_def))
+
+
+def _free(session: tf.compat.v1.Session) -> None:
+    session.close()
+    # Else cycles keep the graph until the garbage collector's next full run,
+    # which on TensorFlow's heap stops all threads for 0.2 s and more.
+    ops.dismantle_graph(session.graph)
 
 
 def from_op_error(error: tf.errors.OpError) -> ServingError:

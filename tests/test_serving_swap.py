@@ -3,7 +3,15 @@
 import itertools
 import threading
 
-from serving_managers import ask, config, eventually, put, started, states
+from serving_managers import (
+    ask,
+    config,
+    eventually,
+    put,
+    spec,
+    started,
+    states,
+)
 
 SWAPS, CLIENTS = 5, 8
 
@@ -73,6 +81,27 @@ def test_swaps_and_a_rollback(tmp_path):
         eventually(lambda: ended(manager) == SWAPS, 60)
     assert not clients.wrong
     assert clients.seen == set(range(1, SWAPS + 2))
+
+
+def test_rollback_while_the_old_version_drains(tmp_path):
+    base = tmp_path / "m"
+    put(base, 1)
+    with started(base) as manager:
+        old = manager.handle(spec("m"))
+        with Clients(manager) as clients:
+            with old:
+                put(base, 2)
+                eventually(lambda: states(manager, "m")[-1][1] == "UNLOADING")
+                # Version 1 is wanted again, but can come only when it has
+                # ended: version 2 must serve until then.
+                (base / "2").rename(base / ".2")
+                manager.poll()
+                clients.all_have_asked()
+                assert ask(manager, "m")[0] == 2
+            eventually(lambda: ask(manager, "m")[0] == 1, 60)
+            clients.all_have_asked()
+        assert not clients.wrong
+        eventually(lambda: states(manager, "m")[0] == (2, "END", 0))
 
 
 def ended(manager):
