@@ -202,6 +202,7 @@ class HttpServer:
             )
             keep = head.keep_alive and not self._stopping
         except HttpError as error:
+            body.release()
             answer = Response(error.status, json_answer.error(error.text))
             await self._send(writer, answer, keep_alive=False)
             await self._drop_input(connection)

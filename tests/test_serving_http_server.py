@@ -1,0 +1,230 @@
+"""serving.http_message and http_server: bounded HTTP/1.1."""
+
+import contextlib
+import http.client
+import socket
+import threading
+import time
+
+import pytest
+
+from serving import http_message
+from serving.http_message import HttpError, Request, Response
+from serving.http_server import HttpLimits, HttpServer
+
+
+def echo(request: Request) -> Response:
+    """The request, as text; waits where the path says so."""
+    if request.path.startswith("/wait/"):
+        time.sleep(float(request.path.split("/")[2]))
+    if request.path == "/large":
+        return Response(200, b"x" * 2**24, "text/plain")
+    text = f"{request.method} {request.path} ".encode() + request.body
+    return Response(200, text, "text/plain")
+
+
+@contextlib.contextmanager
+def serving(**values):
+    quick = {"idle": 5.0, "head": 1.0, "body_bytes": 2**20, "threads": 4}
+    server = HttpServer(echo, HttpLimits(**(quick | values)))
+    port = server.start("127.0.0.1", 0)
+    try:
+        yield port
+    finally:
+        server.stop(2.0)
+
+
+@pytest.fixture(scope="module")
+def port():
+    with serving() as found:
+        yield found
+
+
+def send(port, data, timeout=5.0):
+    """All that comes back for raw bytes, until the server closes."""
+    with socket.create_connection(("127.0.0.1", port), timeout) as link:
+        link.sendall(data)
+        parts = []
+        while part := link.recv(2**16):
+            parts.append(part)
+    return b"".join(parts)
+
+
+CLOSE = b"Connection: close\r\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "body"),
+    [
+        (b"GET /a HTTP/1.1\r\n" + CLOSE + b"\r\n", b"GET /a "),
+        (b"\r\n\r\nGET /a?b=c HTTP/1.0\r\n\r\n", b"GET /a "),
+        (
+            b"POST /a HTTP/1.1\r\ncontent-LENGTH:3\r\n" + CLOSE + b"\r\nabc",
+            b"POST /a abc",
+        ),
+        (
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n"
+            + CLOSE
+            + b"\r\n3\r\nabc\r\nA;x=y\r\n0123456789\r\n0\r\nT: v\r\n\r\n",
+            b"POST / abc0123456789",
+        ),
+    ],
+)
+def test_requests(port, data, body):
+    found = send(port, data)
+    assert found.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert found.split(b"\r\n\r\n", 1)[1] == body
+    assert f"Content-Length: {len(body)}\r\n".encode() in found
+
+
+def test_expect_100(port):
+    data = b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1\r\n"
+    found = send(port, data + CLOSE + b"\r\nx")
+    assert found.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
+
+
+def test_one_connection_takes_many_requests(port):
+    link = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    for place in range(3):
+        link.request("POST", f"/{place}", b"b")
+        assert link.getresponse().read() == f"POST /{place} b".encode()
+    link.close()
+    # Sent together, answered in order.
+    both = b"GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n" + CLOSE + b"\r\n"
+    found = send(port, both)
+    assert found.index(b"GET /1 ") < found.index(b"GET /2 ")
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"GET\r\n\r\n", 400),
+        (b"GET / HTTP/2\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", 400),  # TLS on a plain port
+        (b"GET / HTTP/1.1\r\nno header\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nA: b\r\n folded\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: 1e3\r\n\r\n", 400),
+        (
+            b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n"
+            b"\r\n",
+            400,
+        ),
+        (
+            b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding:"
+            b" chunked\r\n\r\n",
+            400,
+        ),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+        (
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+            400,
+        ),
+        (b"POST / HTTP/1.1\r\nContent-Length: 1048577\r\n\r\n", 413),
+        (
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n100001\r\n",
+            413,
+        ),
+        (b"GET / HTTP/1.1\r\nA: " + b"b" * 2**15 + b"\r\n\r\n", 431),
+        (b"GET /slow HTTP/1.1\r\n", 408),
+        (b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc", 408),
+    ],
+)
+def test_what_is_refused(data, status):
+    with serving(head=0.3, rate=2**20) as port:
+        found = send(port, data)
+    assert found.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b'{"error": "' in found and b"Connection: close" in found
+
+
+def test_a_thousand_idle_connections_do_not_matter():
+    with serving(connections=600) as port, contextlib.ExitStack() as stack:
+        links = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            for _ in range(1000)
+        ]
+        start = time.monotonic()
+        assert b"GET /a " in send(port, b"GET /a HTTP/1.0\r\n\r\n")
+        assert time.monotonic() - start < 2
+        # The first ones gave way, the last ones are still served.
+        links[-1].sendall(b"GET /b HTTP/1.0\r\n\r\n")
+        assert links[-1].recv(100).startswith(b"HTTP/1.1 200 OK")
+        links[0].settimeout(5)
+        with contextlib.suppress(ConnectionResetError):
+            assert links[0].recv(100) == b""
+
+
+def test_slow_clients_hold_no_worker():
+    with serving(threads=1, head=3.0) as port, contextlib.ExitStack() as stack:
+        for _ in range(50):
+            link = socket.create_connection(("127.0.0.1", port))
+            stack.enter_context(link)
+            link.sendall(b"POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\nabc")
+        # These never read what they asked for: 16 MB each.
+        for _ in range(5):
+            link = socket.create_connection(("127.0.0.1", port))
+            stack.enter_context(link)
+            link.sendall(b"GET /large HTTP/1.1\r\n\r\n")
+        start = time.monotonic()
+        assert b"GET /a " in send(port, b"GET /a HTTP/1.0\r\n\r\n")
+        assert time.monotonic() - start < 2.5
+
+
+def test_bodies_share_a_budget():
+    with serving(held_bytes=2**19) as port, contextlib.ExitStack() as stack:
+        head = b"POST / HTTP/1.0\r\nContent-Length: 400000\r\n\r\n"
+        slow = socket.create_connection(("127.0.0.1", port), 5)
+        stack.enter_context(slow)
+        slow.sendall(head + b"x" * 390_000)
+        time.sleep(0.3)
+        found = send(port, head + b"x" * 400_000)
+        assert found.startswith(b"HTTP/1.1 503 ")
+        slow.sendall(b"x" * 10_000)
+        assert slow.recv(100).startswith(b"HTTP/1.1 200 OK")
+        time.sleep(0.1)
+        # Given back.
+        found = send(port, head + b"x" * 400_000)
+        assert found.startswith(b"HTTP/1.1 200 OK")
+
+
+def test_a_stop_lets_requests_end():
+    results = []
+    with serving() as port, socket.create_connection(("127.0.0.1", port)):
+        thread = threading.Thread(
+            target=lambda: results.append(
+                send(port, b"GET /wait/0.6 HTTP/1.1\r\n\r\n")
+            )
+        )
+        thread.start()
+        time.sleep(0.2)
+        start = time.monotonic()
+    assert 0.2 < time.monotonic() - start < 2
+    thread.join()
+    assert b"200 OK" in results[0] and b"Connection: close" in results[0]
+    with pytest.raises(ConnectionRefusedError):
+        send(port, b"GET / HTTP/1.0\r\n\r\n")
+
+
+def test_a_port_that_is_taken(port):
+    server = HttpServer(echo, HttpLimits())
+    with pytest.raises(OSError, match="in use"):
+        server.start("127.0.0.1", port)
+    server.stop(0)
+
+
+def test_headers_are_parsed():
+    head = http_message.parse_head(
+        b"GET /x?y HTTP/1.1\r\nA-b:  c d \r\nConnection: Close\r\n\r\n"
+    )
+    assert (head.method, head.path, head.keep_alive) == ("GET", "/x", False)
+    assert head.headers == {"a-b": "c d", "connection": "Close"}
+    with pytest.raises(HttpError, match="Malformed header"):
+        http_message.parse_head(b"GET / HTTP/1.1\r\nA : b\r\n\r\n")
+
+
+def test_answers_are_encoded():
+    assert Response(499, b"ab").encode(keep_alive=True) == (
+        b"HTTP/1.1 499 Client Closed Request\r\n"
+        b"Content-Type: application/json\r\nContent-Length: 2\r\n"
+        b"Connection: keep-alive\r\n\r\n"
+    )
