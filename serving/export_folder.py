@@ -15,6 +15,7 @@ import pathlib
 
 import tensorflow as tf
 
+from histogan_tf.errors import InputError
 from histogan_tf.files import atomic_directory
 from histogan_tf.run_dir import RunDir
 from serving import (
@@ -37,14 +38,26 @@ def write(
       The folder, `base / version`.
 
     Raises:
-      InputError: it exists, the model fails a check, or a warm-up size is
-        too large.
+      InputError: it exists, the model fails a check, or `max_pixels` is
+        too small for a window or a warm-up size.
     """
+    check_limit(networks, export.max_pixels)
     warmup_records.check_sizes(export.warm_up, networks, export.max_pixels)
     target = base / str(export.version)
     with atomic_directory(target) as folder:
         _fill(folder, run, networks, export)
     return target
+
+
+def check_limit(networks: Networks, max_pixels: int) -> None:
+    """Raises InputError unless the smallest window with its halo fits."""
+    window = networks.paint_window
+    least = (2 * window.halo + window.multiple) ** 2
+    if max_pixels < least:
+        raise InputError(
+            f"--max_pixels {max_pixels}: the smallest window of"
+            f" `generate_window` has {least} pixels with its halo; allow that"
+        )
 
 
 def _fill(

@@ -66,9 +66,16 @@ def test_bad_flags(export, tmp_path, values, message):
     assert not (tmp_path / "base").exists()
 
 
-def test_a_warm_up_that_the_model_would_refuse(export, tmp_path):
-    code, _, err = export(warmup_sizes="64x65", max_pixels=64 * 64)
-    assert code == 2 and "--warmup_sizes 64x65: with its halo" in err
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"warmup_sizes": "64x301"}, "--warmup_sizes 64x301: with its halo"),
+        ({"max_pixels": 10**4}, "--max_pixels 10000: the smallest window"),
+    ],
+)
+def test_limits_that_do_not_fit(export, tmp_path, values, message):
+    code, _, err = export(**({"max_pixels": 2**16} | values))
+    assert code == 2 and message in err
     assert not (tmp_path / "base").exists()
 
 
