@@ -32,17 +32,22 @@ def read(path: str) -> ssl_config_pb2.SSLConfig:
         raise InputError(
             f"{path}: Invalid protobuf file: {error}; an SSLConfig is needed"
         ) from error
+    check(config, path)
+    return config
+
+
+def check(config: ssl_config_pb2.SSLConfig, source: str) -> None:
+    """Raises InputError, which names `source` and field, for a bad config."""
     for name in ("server_key", "server_cert"):
         if not getattr(config, name):
-            raise InputError(f"{path}: {name} is empty; it holds a PEM text")
+            raise InputError(f"{source}: {name} is empty; it holds a PEM text")
     try:
         http_context(config)
     except (ssl.SSLError, ValueError) as error:
         raise InputError(
-            f"{path}: server_key, server_cert and custom_ca must be PEM texts"
-            f" that belong together: {error}"
+            f"{source}: server_key, server_cert and custom_ca must be PEM"
+            f" texts that belong together: {error}"
         ) from error
-    return config
 
 
 def grpc_credentials(
