@@ -9,15 +9,9 @@ SavedModel called in this process, bytes and integers exactly, floats to
 killed.
 """
 
-import contextlib
 import pathlib
-import shutil
-import socket
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from histogan_tf.errors import InputError
@@ -25,10 +19,9 @@ from serving.blessing import Blessing
 from serving.client_api import ServingClient
 from serving.client_channel import ChannelSettings, RequestError
 from serving.infra_requests import AnswerError, check_answers
+from serving.infra_server import InfraServer, ServerEndedError, started
 
-MODEL = "infra-validation-model"
 _OUR_SERVER = (sys.executable, "-m", "serving.server")
-_TAIL = 600  # characters of the server's output in a reason
 
 
 @dataclass(frozen=True)
@@ -42,6 +35,7 @@ class InfraSettings:
       poll_seconds: between two looks at it.
       tolerance: largest difference of a float, relative to 1 or its size.
       deadline: seconds for one request.
+      stopping_seconds: before a server that was told to end is killed.
       server: command that takes TensorFlow Serving's flags.
     """
 
@@ -51,6 +45,7 @@ class InfraSettings:
     poll_seconds: float = 1.0
     tolerance: float = 1e-5
     deadline: float = 60.0
+    stopping_seconds: float = 10.0
     server: tuple[str, ...] = _OUR_SERVER
 
     def __post_init__(self) -> None:
@@ -59,10 +54,6 @@ class InfraSettings:
                 f"tries={self.tries}, loading_seconds={self.loading_seconds}:"
                 " 1 or more and above 0 are allowed"
             )
-
-
-class ServerEndedError(Exception):
-    """The server's process ended or did not get ready; may be tried again."""
 
 
 def validate(export: pathlib.Path, settings: InfraSettings) -> Blessing:
@@ -94,34 +85,31 @@ def validate(export: pathlib.Path, settings: InfraSettings) -> Blessing:
 def _try_out(export: pathlib.Path, settings: InfraSettings) -> int:
     """Number of requests that were answered rightly."""
     with (
-        _server(export, settings) as (process, address, log),
+        started(export, settings.server, settings.stopping_seconds) as server,
         ServingClient(
-            ChannelSettings(address, attempts=1), MODEL, settings.deadline
+            ChannelSettings(server.address, attempts=1),
+            server.model,
+            settings.deadline,
         ) as client,
     ):
         try:
-            _wait(process, client, settings)
+            _wait(server, client, settings)
             if not settings.query:
                 return 0
             return check_answers(export, client, settings.tolerance)
         except (ServerEndedError, RequestError) as error:
-            if process.poll() is None and isinstance(error, RequestError):
+            if isinstance(error, RequestError) and server.ended is None:
                 raise
-            text = log.read_text(errors="replace")[-_TAIL:]
-            raise ServerEndedError(
-                f"{error}: {' '.join(text.split())}"
-            ) from error
+            raise ServerEndedError(f"{error}: {server.tail()}") from error
 
 
 def _wait(
-    process: subprocess.Popen, client: ServingClient, settings: InfraSettings
+    server: InfraServer, client: ServingClient, settings: InfraSettings
 ) -> None:
     end = time.monotonic() + settings.loading_seconds
     while True:
-        if process.poll() is not None:
-            raise ServerEndedError(
-                f"server ended with code {process.returncode}"
-            )
+        if server.ended is not None:
+            raise ServerEndedError(f"server ended with code {server.ended}")
         left = end - time.monotonic()
         if left <= 0:
             raise ServerEndedError(
@@ -130,59 +118,3 @@ def _wait(
         if client.is_ready():
             return
         time.sleep(min(settings.poll_seconds, left))
-
-
-@contextlib.contextmanager
-def _server(
-    export: pathlib.Path, settings: InfraSettings
-) -> Iterator[tuple[subprocess.Popen, str, pathlib.Path]]:
-    """A server of this export alone: its process, address and output."""
-    with tempfile.TemporaryDirectory(prefix="infra_validate.") as name:
-        folder = pathlib.Path(name)
-        base, log = folder / "model", folder / "log"
-        base.mkdir()
-        (base / export.name).symlink_to(export.resolve())
-        port = _free_port()
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [
-                    *_leash(),
-                    *settings.server,
-                    f"--port={port}",
-                    "--rest_api_port=0",
-                    # A bad model does not get better within minutes.
-                    "--max_num_load_retries=0",
-                    f"--model_name={MODEL}",
-                    f"--model_base_path={base}",
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-        try:
-            yield process, f"127.0.0.1:{port}", log
-        finally:
-            _end(process)
-
-
-def _leash() -> list[str]:
-    """Ends the server when this process is killed, where Linux allows it."""
-    found = shutil.which("setpriv")
-    return [found, "--pdeathsig", "TERM"] if found else []
-
-
-def _end(process: subprocess.Popen) -> None:
-    process.terminate()
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _free_port() -> int:
-    # Another process may take it before the server does: then the server
-    # ends, and the next try has another port.
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
