@@ -29,7 +29,7 @@ def export(tmp_path_factory):
 
 
 def test_a_real_server_answers_as_this_process(export):
-    settings = InfraSettings(tries=1, loading_seconds=120, poll_seconds=0.2)
+    settings = InfraSettings(tries=1, loading_seconds=300, poll_seconds=0.2)
     found = infra_validate.validate(export, settings)
     assert found.blessed, found
     assert found.facts["requests"] == 2 and found.facts["tries"] == 1
