@@ -74,7 +74,9 @@ def main() -> None:
         "overhead": lambda: measures.overhead(export, SIDES, effort),
         "batching": lambda: measures.batching(folder / "toys", export, effort),
         "cold": lambda: measures.cold_and_warm(export, SIDES[-1], effort),
-        "swaps": lambda: measures.swaps(export, values.swaps, effort),
+        "swaps": lambda: measures.swaps(
+            export, measures.segment_request(64), values.swaps, effort
+        ),
     }
     path = pathlib.Path(values.results)
     figures = {}
