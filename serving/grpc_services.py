@@ -28,7 +28,6 @@ from serving.calls import Call, Calls
 from serving.methods import Methods
 
 Answer = TypeVar("Answer")
-Context = grpc.ServicerContext
 _ID = "x-request-id"
 
 
@@ -36,7 +35,7 @@ def _run(
     calls: Calls,
     api: str,
     spec: model_pb2.ModelSpec,
-    context: Context,
+    context: grpc.ServicerContext,
     answer: Callable[[Any, float | None], Answer],
 ) -> Answer:
     """Runs `answer(manager, seconds left)`; aborts the call on errors."""
@@ -58,7 +57,7 @@ def _run(
         raise  # abort has raised already
 
 
-def _seconds_left(context: Context) -> float | None:
+def _seconds_left(context: grpc.ServicerContext) -> float | None:
     left = context.time_remaining()
     if left is not None and left <= 0:
         raise status.ServingError(
@@ -74,7 +73,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         self._calls, self._methods = calls, methods
 
     def Predict(  # noqa: N802
-        self, request: predict_pb2.PredictRequest, context: Context
+        self, request: predict_pb2.PredictRequest, context: grpc.ServicerContext
     ) -> predict_pb2.PredictResponse:
         """Tensors to tensors."""
         return _run(
@@ -88,7 +87,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     def Classify(  # noqa: N802
         self,
         request: classification_pb2.ClassificationRequest,
-        context: Context,
+        context: grpc.ServicerContext,
     ) -> classification_pb2.ClassificationResponse:
         """Examples to labels and scores."""
         return _run(
@@ -102,7 +101,9 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         )
 
     def Regress(  # noqa: N802
-        self, request: regression_pb2.RegressionRequest, context: Context
+        self,
+        request: regression_pb2.RegressionRequest,
+        context: grpc.ServicerContext,
     ) -> regression_pb2.RegressionResponse:
         """Examples to values."""
         return _run(
@@ -114,7 +115,9 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         )
 
     def MultiInference(  # noqa: N802
-        self, request: inference_pb2.MultiInferenceRequest, context: Context
+        self,
+        request: inference_pb2.MultiInferenceRequest,
+        context: grpc.ServicerContext,
     ) -> inference_pb2.MultiInferenceResponse:
         """Examples through several signatures."""
         first = model_pb2.ModelSpec()
@@ -133,7 +136,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     def GetModelMetadata(  # noqa: N802
         self,
         request: get_model_metadata_pb2.GetModelMetadataRequest,
-        context: Context,
+        context: grpc.ServicerContext,
     ) -> get_model_metadata_pb2.GetModelMetadataResponse:
         """The signatures of a model."""
         return _run(
@@ -156,7 +159,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
     def GetModelStatus(  # noqa: N802
         self,
         request: get_model_status_pb2.GetModelStatusRequest,
-        context: Context,
+        context: grpc.ServicerContext,
     ) -> get_model_status_pb2.GetModelStatusResponse:
         """States of a model's versions."""
 
@@ -172,7 +175,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
     def HandleReloadConfigRequest(  # noqa: N802
         self,
         request: model_management_pb2.ReloadConfigRequest,
-        context: Context,
+        context: grpc.ServicerContext,
     ) -> model_management_pb2.ReloadConfigResponse:
         """Takes a whole config; returns when its new models are served."""
 

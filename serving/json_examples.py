@@ -19,12 +19,14 @@ from serving import json_request, json_tensor, json_text, status
 _INT64 = range(-(2**63), 2**63)
 _FLOAT_MAX = float(np.finfo(np.float32).max)
 
-Request = (
-    classification_pb2.ClassificationRequest | regression_pb2.RegressionRequest
-)
 
-
-def fill_examples(body: bytes, request: Request) -> None:
+def fill_examples(
+    body: bytes,
+    request: (
+        classification_pb2.ClassificationRequest
+        | regression_pb2.RegressionRequest
+    ),
+) -> None:
     """Fills in signature and examples of a request.
 
     Raises:

@@ -67,9 +67,9 @@ def to_proto(found: Dense, dtype: int) -> tensor_pb2.TensorProto:
     if dtype == types_pb2.DT_STRING:
         proto.string_val.extend(map(_bytes, found.values))
     elif found.values:
-        array = np.array(found.values, _TYPES[dtype].parsed)
-        # float32 of what is beyond its range: checked before.
-        proto.tensor_content = array.astype(_TYPES[dtype].stored).tobytes()
+        rule = _TYPES[dtype]
+        array: np.ndarray = np.array(found.values, rule.parsed)
+        proto.tensor_content = array.astype(rule.stored).tobytes()
     return proto
 
 

@@ -4,7 +4,6 @@ In: a manager and a request. Out: its response, or a ServingError. gRPC and
 REST both end here.
 """
 
-import functools
 from typing import TYPE_CHECKING
 
 from google.protobuf.message import Message
@@ -41,13 +40,7 @@ class Methods:
         check_method_name: bool = False,
     ):
         self._limits, self._metrics = limits, metrics
-        check = {"check_method_name": check_method_name}
-        self._predict = functools.partial(
-            predict, as_content=as_content, **check
-        )
-        self._classify = functools.partial(classify, **check)
-        self._regress = functools.partial(regress, **check)
-        self._multi_inference = functools.partial(multi_inference, **check)
+        self._as_content, self._check_name = as_content, check_method_name
 
     def predict(
         self,
@@ -57,7 +50,14 @@ class Methods:
     ) -> predict_pb2.PredictResponse:
         """Tensors to tensors."""
         self._check_size(request)
-        return self._predict(manager, request, self._limits, timeout=timeout)
+        return predict(
+            manager,
+            request,
+            self._limits,
+            self._as_content,
+            self._check_name,
+            timeout,
+        )
 
     def classify(
         self,
@@ -67,8 +67,8 @@ class Methods:
     ) -> classification_pb2.ClassificationResponse:
         """Examples to labels and scores."""
         self._check_size(request)
-        response = self._classify(
-            manager, request, self._limits, timeout=timeout
+        response = classify(
+            manager, request, self._limits, self._check_name, timeout
         )
         self._count(request.model_spec.name, request.input)
         return response
@@ -81,8 +81,8 @@ class Methods:
     ) -> regression_pb2.RegressionResponse:
         """Examples to values."""
         self._check_size(request)
-        response = self._regress(
-            manager, request, self._limits, timeout=timeout
+        response = regress(
+            manager, request, self._limits, self._check_name, timeout
         )
         self._count(request.model_spec.name, request.input)
         return response
@@ -95,8 +95,8 @@ class Methods:
     ) -> inference_pb2.MultiInferenceResponse:
         """Examples through several signatures of one model."""
         self._check_size(request)
-        response = self._multi_inference(
-            manager, request, self._limits, timeout=timeout
+        response = multi_inference(
+            manager, request, self._limits, self._check_name, timeout
         )
         self._count(request.tasks[0].model_spec.name, request.input)
         return response

@@ -79,7 +79,7 @@ class RestApi:
     def __call__(self, request: Request) -> Response:
         """Answers a request; raises nothing."""
         identity = logs.request_id(request.headers.get("x-request-id"))
-        extra = (("X-Request-Id", identity),)
+        extra: tuple[tuple[str, str], ...] = (("X-Request-Id", identity),)
         if self._settings.cors:
             extra += _CORS
         if request.path == self._settings.metrics_path:

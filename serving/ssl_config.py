@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def _text(flag: str) -> str:
-    path = pathlib.Path(flags.FLAGS[flag].value)
+    path = pathlib.Path(str(flags.FLAGS[flag].value))
     try:
         return path.read_text("ascii")
     except UnicodeDecodeError as error:

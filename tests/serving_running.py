@@ -4,7 +4,9 @@ import contextlib
 import http.client
 import io
 import json
+import os
 import socket
+import time
 
 import grpc
 import numpy as np
@@ -115,3 +117,24 @@ def error_of(call, *args, **kwargs):
     except grpc.RpcError as error:
         return error.code().name, error.details()
     raise AssertionError(f"no error but {answer}")
+
+
+def resident():
+    """Bytes of this process's memory."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@contextlib.contextmanager
+def undisturbed(server):
+    """Afterwards, model `m` answers, memory is as it was, no bug is logged."""
+    before = resident()
+    yield
+    start = time.monotonic()
+    answer = server.predictions.Predict(predict_request(inputs={"x": [2.0]}))
+    assert list(answer.outputs["y"].float_val) == [3.0]
+    assert server.json("/v1/models/m:predict", {"inputs": [2.0]})[0] == 200
+    assert time.monotonic() - start < 5
+    assert resident() - before < 200 * 2**20
+    for row in server.log():
+        assert "Traceback" not in json.dumps(row)

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import serving_models
-from google.protobuf import text_format
 from serving_running import error_of, predict_request, running, tensor
 from tensorflow.core.example import example_pb2
 from tensorflow_serving.apis import (
@@ -11,13 +10,8 @@ from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
     inference_pb2,
-    model_management_pb2,
     regression_pb2,
 )
-
-from serving.manager import ModelManager
-from serving.settings import ManagerSettings
-from serving.status import ServingError
 
 INVALID = "INVALID_ARGUMENT"
 CONFIG = """model_config_list {
@@ -204,91 +198,6 @@ def test_metadata(server):
     request.metadata_field.append("X")
     text = "Metadata field X is not supported"
     assert error_of(call, request) == (INVALID, text)
-
-
-def test_status(server):
-    request = requests_of("GetModelStatus")
-    request.model_spec.name = "m"
-    request.model_spec.version_label = "not looked at"
-    rows = server.models.GetModelStatus(request).model_version_status
-    assert [(row.version, row.state) for row in rows] == [(2, 30), (1, 30)]
-    request.model_spec.version.value = 9
-    text = "Could not find version 9 of model m"
-    call = server.models.GetModelStatus
-    assert error_of(call, request) == ("NOT_FOUND", text)
-    request.model_spec.name = "none"
-    request.model_spec.ClearField("version")
-    text = "Could not find any versions of model none"
-    assert error_of(call, request) == ("NOT_FOUND", text)
-
-
-LIST = "model_config_list { %s }"
-ENTRY = 'config { name: "m" base_path: "%s" model_platform: "%s" %s }'
-
-
-@pytest.mark.parametrize(
-    ("text", "code", "message"),
-    [
-        (
-            "custom_model_config {}",
-            INVALID,
-            "ServerModelConfig type not supported by HandleReloadConfigRequest."
-            " Only ModelConfigList is currently supported",
-        ),
-        (
-            LIST % (ENTRY % ("/a", "tensorflow", "") * 2),
-            INVALID,
-            "Illegal to list model m multiple times in config list",
-        ),
-        (
-            LIST % ENTRY % ("a/b", "tensorflow", ""),
-            INVALID,
-            "Expected model m to have an absolute path or URI; got"
-            " base_path()=a/b",
-        ),
-        (
-            LIST % ENTRY % ("/a", "other", ""),
-            INVALID,
-            "Illegal to change a model's platform.",
-        ),
-    ],
-)
-def test_reload_errors(server, text, code, message):
-    request = model_management_pb2.ReloadConfigRequest()
-    text_format.Parse(text, request.config)
-    call = server.models.HandleReloadConfigRequest
-    found = error_of(call, request)
-    assert found[0] == code and found[1].startswith(message)
-    # Nothing has changed.
-    server.predictions.Predict(predict_request(inputs=X))
-
-
-def test_a_label_for_a_version_that_is_not_loaded(base):
-    config = (base / "config.txt").read_text().split("version_labels")[0]
-    (base / "plain.txt").write_text(config + "} }")
-    with running(model_config_file=str(base / "plain.txt")) as found:
-        request = model_management_pb2.ReloadConfigRequest()
-        text = config + 'version_labels { key: "L" value: 5 } } }'
-        text_format.Parse(text, request.config)
-        code, text = error_of(found.models.HandleReloadConfigRequest, request)
-        assert (code, text) == (
-            "FAILED_PRECONDITION",
-            "Request to assign label to version 5 of model m, which is not"
-            " currently available for inference",
-        )
-
-
-def test_labels_before_the_first_config():
-    # Ports open later: what SERVING.md says is seen in the process only.
-    request = predict_request(version_label="L")
-    manager = ModelManager(ManagerSettings())
-    with (
-        pytest.raises(ServingError) as error,
-        manager.handle(request.model_spec),
-    ):
-        pass
-    assert error.value.code.name == "UNAVAILABLE"
-    assert error.value.message == "Model labels does not init yet.L"
 
 
 def test_a_long_text_is_cut(server):

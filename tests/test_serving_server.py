@@ -95,11 +95,14 @@ def test_it_waits_serves_and_ends_what_is_under_way(process, tmp_path):
         with pytest.raises(grpc.RpcError) as error:
             stub.Predict(request, timeout=5)
         assert error.value.code().name == "UNAVAILABLE"
-        made = serving_models.half_plus(tmp_path / "1", wait=2.0)
-        (tmp_path / "m").mkdir()
-        made.rename(tmp_path / "m" / "1")
-        server.wait_for("Running gRPC ModelServer at 127.0.0.1:")
-        sent = stub.Predict.future(request, timeout=60, wait_for_ready=True)
+    made = serving_models.half_plus(tmp_path / "1", wait=2.0)
+    (tmp_path / "m").mkdir()
+    made.rename(tmp_path / "m" / "1")
+    server.wait_for("Running gRPC ModelServer at 127.0.0.1:")
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        grpc.channel_ready_future(channel).result(60)
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        sent = stub.Predict.future(request, timeout=60)
         time.sleep(1.0)
         assert server.end(signal.SIGTERM) == 0
         assert list(sent.result().outputs["y"].float_val) == [3.0]
@@ -109,11 +112,7 @@ def test_it_waits_serves_and_ends_what_is_under_way(process, tmp_path):
 
 def test_it_can_be_stopped_while_it_waits(process, tmp_path):
     server = process(f"--model_base_path={tmp_path}", f"--port={free_port()}")
-    # An empty base path is no error; the server is up when it logs nothing
-    # but has bound its signals.
-    with open(f"/proc/{server.process.pid}/status") as status:
-        assert "State" in status.read()
-    time.sleep(1)
+    # It logs nothing then; it is up when it minds its signals.
     end = time.monotonic() + 240
     while not _catches_sigterm(server.process.pid):
         assert time.monotonic() < end and server.process.poll() is None
@@ -147,7 +146,7 @@ def test_a_config_that_does_not_parse(tmp_path):
     path = tmp_path / "models.config"
     path.write_text("model_config_list { nonsense }")
     code, _, error = run(f"--model_config_file={path}")
-    assert code == 2 and error.startswith("error: ")
+    assert code == 2 and error.splitlines()[-1].startswith("error: ")
     assert "tensorflow.serving.ModelServerConfig" in error
     assert str(path) in error
 
@@ -155,17 +154,11 @@ def test_a_config_that_does_not_parse(tmp_path):
 def test_help_and_version_load_no_tensorflow():
     script = (
         "import sys, runpy\n"
-        "for flag in ('--help', '--version'):\n"
-        "    sys.argv = ['serving.server', flag]\n"
-        "    try:\n"
-        "        runpy.run_module('serving.server', run_name='__main__')\n"
-        "    except SystemExit as end:\n"
-        "        print('code', end.code, 'tensorflow' in sys.modules)\n"
-        "    from absl import flags\n"
-        "    for name in list(flags.FLAGS):\n"
-        "        delattr(flags.FLAGS, name)\n"
-        "    sys.modules.pop('serving.server_flags')\n"
-        "    break\n"
+        "sys.argv = ['serving.server', '--help']\n"
+        "try:\n"
+        "    runpy.run_module('serving.server', run_name='__main__')\n"
+        "except SystemExit as end:\n"
+        "    print('code', end.code, 'tensorflow' in sys.modules)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
