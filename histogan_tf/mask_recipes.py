@@ -92,7 +92,13 @@ def _objects(mask: np.ndarray) -> np.ndarray:
     return ((mask != _ground(mask)) & (mask != IGNORE)).astype(np.uint8)
 
 
-def _paste(mask, ground, donor, part, rng) -> int:
+def _paste(
+    mask: np.ndarray,
+    ground: int,
+    donor: np.ndarray,
+    part: np.ndarray,
+    rng: np.random.Generator,
+) -> int:
     """Puts one object on free ground; 1 if a place was found, else 0."""
     rows, columns = np.nonzero(part)
     top, left = rows.min(), columns.min()

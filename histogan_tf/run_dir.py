@@ -208,9 +208,7 @@ def load_segmenter(run: RunDir, phase: str = "segmenter") -> Segmenter:
     """The averaged network of the phase `segmenter` or `judge`."""
     config = run.config()
     settings = {"segmenter": config.segmenter, "judge": config.judge}[phase]
-    network = Segmenter(
-        settings.network, run.classes().count, settings.patch
-    )
+    network = Segmenter(settings.network, run.classes().count, settings.patch)
     _restore(latest_checkpoint(run, phase), average_segmenter=network)
     return network
 

@@ -129,12 +129,11 @@ def _draw(
     from histogan_tf.mask_recipes import RECIPES, NamedMask, resampled
 
     if name == PREDICTED:
-        masks, recipe = predicted_masks(run, data, opened), resampled
-    else:
-        known = tiles.load(data, "train", run.config())
-        masks = [NamedMask(tile.name, tile.mask) for tile in known]
-        recipe = RECIPES[name]
-    return lambda rng: recipe(masks, rng)
+        masks = predicted_masks(run, data, opened)
+        return lambda rng: resampled(masks, rng)
+    known = tiles.load(data, "train", run.config())
+    masks = [NamedMask(tile.name, tile.mask) for tile in known]
+    return lambda rng: RECIPES[name](masks, rng)
 
 
 def predicted_masks(
