@@ -9,7 +9,8 @@ pixels (`aligned`), so that all four sides are alike. A reach is how far what
 is needed goes beyond the window, in pixels of the level at hand:
   a 3x3 convolution adds 1; the averages of the mask add 6 (13 x 13);
   halving: twice the reach, on the finer level; doubling (bilinear, half-pixel
-  centres): half the reach, rounded down, and 1, on the coarser level.
+  centres): half the reach, rounded down, and 1, on the coarser level; detail
+  (less its own averages): a doubling, then a halving.
 """
 
 from histogan_tf.config import Config, NetworkConfig
@@ -21,6 +22,8 @@ def paint_halo(config: Config) -> int:
     """Pixels of mask around a window of the finest image; not rounded."""
     reach, halo = 0, 0
     for index in reversed(range(len(config.stages))):
+        if index:
+            reach = 2 * _doubled(reach)  # detail alone
         mask, coarse = _generator(config.stages[index].generator, reach)
         halo = max(halo, mask * 2 ** (len(config.stages) - 1 - index))
         reach = _doubled(coarse)

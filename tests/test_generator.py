@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from histogan_tf.config import NetworkConfig
+from histogan_tf.models import layers
 from histogan_tf.models.generator import (
     STREAMS_PER_STAGE,
     Generator,
@@ -70,6 +71,28 @@ def test_image_of_the_masks_size(levels, classes, stage):
     assert np.std(image) > 0.01
     if stage == 0:
         assert np.abs(image).max() <= 1
+
+
+def test_stages_above_add_detail_only():
+    generator, inputs = new_case(2, 2, 1)
+    rng = np.random.default_rng(5)
+    for variable in generator.last.trainable_variables:
+        variable.assign(rng.normal(0, 0.05, variable.shape))
+    out = generator(**inputs).numpy()
+    added = out - inputs["coarse"].numpy()
+    generator.residual = False
+    raw = np.arctanh(generator(**inputs).numpy())
+    generator.residual = True
+    wanted = raw - layers.double(layers.halve(tf.constant(raw))).numpy()
+    np.testing.assert_allclose(added, wanted, atol=1e-4)
+    assert np.abs(added).max() > 0.01
+    # Seen and coarse differ: detail comes from one, the base is the other.
+    other = inputs | {"seen": inputs["coarse"] + 0.3}
+    moved = generator(**other).numpy() - inputs["coarse"].numpy()
+    assert np.abs(moved - added).max() > 1e-3
+    same = inputs | {"coarse": inputs["coarse"] + 0.3, "seen": inputs["coarse"]}
+    shifted = generator(**same).numpy()
+    np.testing.assert_allclose(shifted, out + 0.3, atol=1e-4)
 
 
 @pytest.mark.parametrize("levels", (1, 3))

@@ -206,13 +206,13 @@ def test_gaps_are_filled_by_the_teacher(first):
 
 def test_the_coarse_input_is_the_real_image_blurred_and_noisy(built):
     batch, model = make_batch(), built[1]
-    assert built[0].coarse(batch) is None
-    noisy = model.coarse(batch).numpy()
-    np.testing.assert_array_equal(model.coarse(batch), noisy)
+    assert built[0].coarse(batch) == (None, None)
+    base, noisy = (x.numpy() for x in model.coarse(batch))
+    np.testing.assert_array_equal(model.coarse(batch)[1], noisy)
     settings = model.loss_settings
     try:
         model.loss_settings = dataclasses.replace(settings, coarse_noise=0.0)
-        clean = model.coarse(batch).numpy()
+        clean = model.coarse(batch)[1].numpy()
     finally:
         model.loss_settings = settings
     # At most 0.15 * 1 * sqrt(3), and by the seed of each image.
@@ -221,6 +221,7 @@ def test_the_coarse_input_is_the_real_image_blurred_and_noisy(built):
     # Without noise: a share in (0, 1) of the way to the softened image.
     small = layers.halve(batch["image"])
     sharp = layers.double(small).numpy()
+    np.testing.assert_array_equal(base, sharp)
     way = layers.double(layers.soften(small)).numpy() - sharp
     for found, start, full in zip(clean, sharp, way, strict=True):
         share = ((found - start) * full).sum() / (full**2).sum()

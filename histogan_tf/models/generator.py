@@ -4,9 +4,11 @@ In: soft one-hot mask [B, H, W, N]; noise fields, one per level; style
 [B, 6]; from stage 1 on, the coarser image enlarged to this stage's size.
 Out: image [B, H, W, 3], about [-1, 1] (not clipped; callers clip).
 
-Stage 0 makes the layout. Stages above predict a residual over the coarser
-image (LAPGAN, Denton et al. 2015), zero at the start of training. Blocks are
-modulated per class (CLADE, Tan et al. 2021). Window-exact: see `layers`.
+Stage 0 makes the layout. Stages above add the detail that the coarser image
+cannot hold (LAPGAN, Denton et al. 2015), none at the start of training: what
+they predict is freed of its own 2x2 averages, so that no stage can undo, or
+exaggerate, what the one below has painted. Blocks are modulated per class
+(CLADE, Tan et al. 2021). Window-exact: see `layers`.
 """
 
 import tensorflow as tf
@@ -77,8 +79,13 @@ class Generator(tf.keras.Model):
         noises: list[tf.Tensor],
         style: tf.Tensor,
         coarse: tf.Tensor | None = None,
+        seen: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """See the module. Returns float32 [B, H, W, 3]."""
+        """See the module. Returns float32 [B, H, W, 3].
+
+        `seen` is what the network is shown of the coarser image, if other
+        than the `coarse` to which detail is added.
+        """
         count = len(noises)
         masks = [layers.neighbourhood(m) for m in levels_of(mask, count)]
         inputs = [
@@ -86,7 +93,8 @@ class Generator(tf.keras.Model):
             for m, z in zip(masks, noises, strict=True)
         ]
         if coarse is not None:
-            images = levels_of(tf.cast(coarse, mask.dtype), count)
+            seen = coarse if seen is None else seen
+            images = levels_of(tf.cast(seen, mask.dtype), count)
             inputs = [
                 tf.concat(pair, -1) for pair in zip(inputs, images, strict=True)
             ]
@@ -99,5 +107,6 @@ class Generator(tf.keras.Model):
         h = layers.leaky(self.last_norm(h, masks[0], style))
         out = tf.cast(self.last(h), tf.float32)
         if self.residual:
-            return tf.cast(coarse, tf.float32) + out
+            detail = out - double(layers.halve(out))
+            return tf.cast(coarse, tf.float32) + detail
         return tf.tanh(out)

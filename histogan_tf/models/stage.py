@@ -128,21 +128,22 @@ class StageModel(tf.keras.Model):
             self.noise_channels,
         )
 
-    def coarse(self, batch: Batch) -> tf.Tensor | None:
-        """The real coarser image, blurred, noisy, enlarged; None at stage 0.
+    def coarse(self, batch: Batch) -> tuple[tf.Tensor | None, tf.Tensor | None]:
+        """The real coarser image, enlarged: as it is, and as it is seen.
 
-        What the coarser stage paints is softer than what it saw; without
-        the blur the finer stage answers softness with a regular weave.
+        The generator sees it blurred and noisy, as what the coarser stage
+        paints is softer than what it saw. Both are None at stage 0.
         """
         if self.index == 0:
-            return None
+            return None, None
         seed, small = batch["seed"], layers.halve(batch["image"])
+        clean = layers.double(small)
         blur = noise.uniform(seed, _COARSE_BLUR)[:, None, None]
         small += blur * (layers.soften(small) - small)
         limit = self.loss_settings.coarse_noise
         amount = noise.uniform(seed, _COARSE_AMOUNT)[:, None, None]
         grain = noise.pixels(seed, _COARSE_NOISE, small, 3)
-        return layers.double(small + limit * amount * grain)
+        return clean, layers.double(small + limit * amount * grain)
 
     def teach(self, batch: Batch) -> tf.Tensor:
         """The averaged segmenter's probabilities [B, c, c, N]."""
@@ -172,7 +173,7 @@ class StageModel(tf.keras.Model):
             mask,
             self.noise(batch["seed"], batch["image"]),
             batch["style"],
-            self.coarse(batch),
+            *self.coarse(batch),
         )
         both = tf.concat([batch["image"], painted], axis=0)
         on_real, on_painted = tf.split(self.critic(both, training=training), 2)
