@@ -144,7 +144,7 @@ class Watch:
             tf.constant(labels),
             self.model.noise(batch["seed"], batch["image"]),
             tf.constant(tile["style"][None]),
-            self.model.coarse(batch),
+            *self.model.coarse(batch),
         )
         return canvas.to_uint8(painted[0].numpy())
 
