@@ -1,7 +1,9 @@
 """Hot swaps under load: no request fails, none gets a wrong answer."""
 
 import itertools
+import random
 import threading
+import time
 
 from serving_managers import (
     ask,
@@ -102,6 +104,23 @@ def test_rollback_while_the_old_version_drains(tmp_path):
             clients.all_have_asked()
         assert not clients.wrong
         eventually(lambda: states(manager, "m")[0] == (2, "END", 0))
+
+
+def test_any_order_of_configs_and_polls_leaves_something_to_serve(tmp_path):
+    base = tmp_path / "m"
+    for version in (1, 2, 3):
+        put(base, version)
+    policies = [[1], [2], [3], [1, 2], [1, 3], [2, 3], 1, 2, "all", [7, 1]]
+    rng = random.Random(4)
+    with started(base) as manager, Clients(manager) as clients:
+        for _ in range(80):
+            manager.reload(config(base, m=rng.choice(policies)), timeout=20)
+            time.sleep(rng.choice([0, 0, 0.001, 0.02]))
+        manager.reload(config(base, m=[2]), timeout=20)
+        eventually(lambda: ask(manager, "m")[0] == 2, 60)
+        clients.all_have_asked()
+        eventually(lambda: ended(manager) == 2, 60)
+    assert not clients.wrong
 
 
 def ended(manager):
