@@ -7,8 +7,7 @@ One lock guards everything here and is held for dictionary work and log lines
 only, never while a model loads, runs or closes. A version that is wanted is
 loaded, then becomes AVAILABLE in one step; only then does an old one become
 UNLOADING, which hides it from new requests; it is closed when its last
-request is done.
-So there is no moment without a version to serve.
+request is done. So there is no moment without a version to serve.
 """
 
 import contextlib
