@@ -13,11 +13,13 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import (
+    model_pb2,
     model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
 )
 
+from serving.lifecycle import State
 from serving.logs import Log
 from serving.server_app import ModelServer
 from serving.server_settings import ServerSettings
@@ -37,6 +39,7 @@ class Running:
         self.settings, self.lines = settings, io.StringIO()
         self.server = ModelServer(settings, Log("json", self.lines))
         self.server.start()
+        self._settle()
         self.channel = grpc.insecure_channel(
             f"127.0.0.1:{settings.port}",
             [
@@ -48,6 +51,17 @@ class Running:
             self.channel
         )
         self.models = model_service_pb2_grpc.ModelServiceStub(self.channel)
+
+    def _settle(self):
+        """Ports open with a model's first version; others may follow."""
+        deadline = time.monotonic() + 60
+        for model in self.settings.models().model_config_list.config:
+            spec = model_pb2.ModelSpec(name=model.name)
+            while time.monotonic() < deadline:
+                rows = self.server.manager.status(spec).model_version_status
+                if all(row.state >= State.AVAILABLE for row in rows):
+                    break
+                time.sleep(0.05)
 
     def close(self):
         self.channel.close()

@@ -3,16 +3,17 @@
 import copy
 import pathlib
 import re
+import sys
 
 import pytest
 import serving_models
 from absl import flags
 from serving_running import running
 
-from serving import batch_parameters, model_config, server_flags
+from serving import batch_parameters, model_config
 from serving.server_settings import ServerSettings
 
-FOLDER = pathlib.Path(server_flags.__file__).parent / "deploy"
+FOLDER = pathlib.Path(model_config.__file__).parent / "deploy"
 CONFIGS = ("models.config", "batching.config", "monitoring.config")
 
 
@@ -22,19 +23,31 @@ def command(name):
     return dict(re.findall(r"^\s+- --(\w+)=(\S+)$", text, re.M))
 
 
+@pytest.fixture
+def server_flags():
+    """The server's flags by name; gone afterwards, as others define some."""
+    known = set(flags.FLAGS)
+    from serving import server_flags as module
+
+    table = flags.FLAGS.flags_by_module_dict()[module.__name__]
+    yield {flag.name: copy.deepcopy(flag) for flag in table}
+    for flag in set(flags.FLAGS) - known:
+        delattr(flags.FLAGS, flag)
+    del sys.modules[module.__name__]
+    del sys.modules["serving"].server_flags
+
+
 @pytest.mark.parametrize("name", ["compose.yaml", "kubernetes.yaml"])
-def test_flags_are_known_and_their_values_parse(name):
+def test_flags_are_known_and_their_values_parse(name, server_flags):
     found = command(name)
     assert len(found) >= 8
     assert {found[f] for f in found if f.endswith("_file")} == {
         f"/config/{config}" for config in CONFIGS
     }
-    table = flags.FLAGS.flags_by_module_dict()[server_flags.__name__]
-    ours = {flag.name: copy.deepcopy(flag) for flag in table}
     for flag, value in found.items():
-        ours[flag].parse(value)
-    assert ours["enable_batching"].value is True
-    assert ours["file_system_poll_wait_seconds"].value == 1
+        server_flags[flag].parse(value)
+    assert server_flags["enable_batching"].value is True
+    assert server_flags["file_system_poll_wait_seconds"].value == 1
 
 
 def test_the_manifests_mount_what_they_name():
