@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tensorflow_serving.apis import classification_pb2
 
-from serving import examples_input, inference, status, tensors
+from serving import example_head, inference, status, tensors
 from serving.inference import SignatureDef
 from serving.limits import RequestLimits
 
@@ -29,19 +29,12 @@ def classify(
     timeout: float | None = None,
 ) -> classification_pb2.ClassificationResponse:
     """Answers a Classify request; arguments and errors as of `predict`."""
-    inference.check_has_spec(request.HasField("model_spec"))
-    spec = request.model_spec
-    with manager.handle(spec) as handle:
-        servable = handle.servable
-        signature = inference.head_signature(servable.signatures, spec)
-        feed, fetches = tensor_names(signature, check_method_name)
-        examples = examples_input.serialized(request.input, limits)
-        arrays = servable.run({feed: examples}, fetches, timeout)
-        version = handle.version
-    found = dict(zip(fetches, arrays, strict=True))
+    found = example_head.run(
+        manager, request, limits, tensor_names, check_method_name, timeout
+    )
     return classification_pb2.ClassificationResponse(
-        model_spec=inference.answer_spec(spec, version),
-        result=to_result(signature, len(examples), found),
+        model_spec=found.spec,
+        result=to_result(found.signature, found.examples, found.arrays),
     )
 
 
