@@ -12,7 +12,7 @@ import pathlib
 from benchmarks import fidelity_methods, machine, timed_training
 from histogan_tf import config_json, presets, run_dir
 from histogan_tf.config import Config
-from histogan_tf.data import dataset, ingest
+from histogan_tf.data import ingest
 from histogan_tf.data import manifest as manifests
 from histogan_tf.data.ingest_settings import IngestSettings
 from histogan_tf.data.manifest import Manifest
@@ -186,12 +186,7 @@ def _source(folder: pathlib.Path, config: Config, data: Manifest) -> Source:
     about = {
         "folder": str(data.folder),
         "hash": data.hash,
-        "styles": [
-            {"name": name, "style": [round(float(v), 4) for v in style]}
-            for name, style in dataset.styles(
-                data.shard_paths("train", "labelled"), config.stage_mpp(0)
-            )
-        ],
+        "styles": sources.styles(config, data),
     }
     run = run_dir.create_run(folder, config, data.classes, about)
     return Source(config, data, run)

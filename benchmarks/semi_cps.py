@@ -1,6 +1,6 @@
 """Cross pseudo supervision: two networks label for each other.
 
-In: the lessons on real labels, the weight and ramp of the cross term. Out: a
+In: the lesson on real labels, weight and ramp of the cross term. Out: a
 model for the trainer's loop. Chen et al., "Semi-supervised semantic
 segmentation with cross pseudo supervision" (CVPR 2021), eq. 2: each network's
 hard labels teach the other on labelled and unlabelled images alike.
@@ -9,7 +9,7 @@ hard labels teach the other on labelled and unlabelled images alike.
 import tensorflow as tf
 
 from histogan_tf.config import OptimizerConfig, SegmenterConfig
-from histogan_tf.models import averages, losses
+from histogan_tf.models import averages, lessons, losses
 from histogan_tf.models.lessons import Batch, Lesson
 from histogan_tf.models.optimizers import adam
 from histogan_tf.models.segmenter import Segmenter
@@ -23,12 +23,13 @@ class CrossModel(SegmenterModel):
         self,
         settings: SegmenterConfig,
         rates: OptimizerConfig,
-        real: list[Lesson],
-        cross: Lesson,
+        real: Lesson,
+        cross: float,
+        ramp: float,
         weights: tf.Tensor,
     ):
-        super().__init__(settings, rates, int(weights.shape[0]), real)
-        self.cross, self.class_weights = cross, weights
+        super().__init__(settings, rates, int(weights.shape[0]), [real])
+        self.cross, self.ramp, self.class_weights = cross, ramp, weights
         self.partner = Segmenter(settings.network, self.classes, settings.patch)
         self.read(self.partner, tf.zeros([1, settings.crop, settings.crop, 3]))
         self.partner_optimizer = adam(
@@ -72,7 +73,8 @@ class CrossModel(SegmenterModel):
             for own, other in (logits, logits[::-1])
         )
         step = tf.cast(self.segmenter_optimizer.iterations, tf.float32)
-        weight = self.cross.weight_at(step / float(self.settings.steps))
+        progress = step / float(self.settings.steps)
+        weight = self.cross * lessons.ramped(progress, self.ramp)
         return {
             "segmenter/cross": weight * self._share(crossed),
             "segmenter/first": self._share(real[0]),

@@ -24,7 +24,6 @@ from benchmarks import semi_settings, timed_training
 from benchmarks.semi_cps import CrossModel
 from histogan_tf import run_dir
 from histogan_tf.config import Config
-from histogan_tf.data import dataset
 from histogan_tf.data.manifest import Manifest
 from histogan_tf.models import lessons, losses
 from histogan_tf.models.lessons import Lesson
@@ -53,15 +52,10 @@ class Work:
         """A run directory with what its phases are made from."""
         config = sources.effective(config, self.records)
         sources.check_data(config, self.records)
-        kinds = ["labelled"] + ["unlabelled"] * (config.labelled_share < 1)
-        styles = [
-            {"name": name, "style": [round(float(v), 4) for v in style]}
-            for kind in kinds
-            for name, style in dataset.styles(
-                self.records.shard_paths("train", kind), config.stage_mpp(0)
-            )
-        ]
-        about = {"hash": self.records.hash, "styles": styles}
+        about = {
+            "hash": self.records.hash,
+            "styles": sources.styles(config, self.records),
+        }
         run = run_dir.create_run(folder, config, self.records.classes, about)
         return Source(config, self.records, run)
 
@@ -120,10 +114,8 @@ def cps(work: Work) -> Segmenter:
     settings, rates = source.config.segmenter, source.config.optimizer
 
     def build():
-        real = Lesson("cross", _CPS, lambda *_: None, _RAMP)
-        return CrossModel(
-            settings, rates, _real(source, settings), real, _weights(source)
-        )
+        (real,) = _real(source, settings)
+        return CrossModel(settings, rates, real, _CPS, _RAMP, _weights(source))
 
     return _train(source, replace(phase, build=build))
 
@@ -132,7 +124,7 @@ def histogan(work: Work) -> Segmenter:
     """The product: pyramid, then its segmenter."""
     source = work.source(work.config, work.folder)
     for index in range(len(source.config.stages)):
-        _train(source, phases.stage_phase(source, index))
+        _train_phase(source, phases.stage_phase(source, index))
     phase = phases.segmenter_phase(
         source, SEGMENTER, source.config.segmenter, _SALT
     )
@@ -185,8 +177,16 @@ def _segmenter(work: Work, teach) -> Segmenter:
 
 
 def _train(source: Source, phase: Phase) -> Segmenter:
+    """Trains the segmenter; returns its average, built and restored."""
+    _train_phase(source, phase)
+    network = run_dir.load_segmenter(source.run, SEGMENTER)
+    # Weights come with the first call, which must not be in a traced step.
+    side = source.config.segmenter.crop
+    blank = tf.zeros([1, side, side, 3])
+    network(blank, no_opinion(blank, source.manifest.classes.count))
+    return network
+
+
+def _train_phase(source: Source, phase: Phase) -> None:
     times = source.run.root / "seconds.json"
     timed_training.train(phase, times, source.config.seed)
-    if phase.name != SEGMENTER:
-        return None
-    return run_dir.load_segmenter(source.run, SEGMENTER)

@@ -49,7 +49,7 @@ def _finest_stages(count: int) -> Part:
 PARTS: dict[str, Part] = {
     "whole": Part(lambda config: config, same_pyramid=True),
     "no_painting": _segmenter(synthetic=0.0),
-    "no_confident": _segmenter(confident=0.0),
+    "no_consistency": _segmenter(consistency=0.0),
     "no_unlabelled_critic": _losses(unlabelled=0.0),
     "two_stages": _finest_stages(2),
 }

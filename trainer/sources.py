@@ -6,6 +6,7 @@ settings.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from histogan_tf.config import Config
 from histogan_tf.data import dataset
@@ -49,6 +50,18 @@ class Source:
             self.scale(mpp),
             cache=size <= self.config.cache_mb * _BYTES_PER_MB,
         )
+
+
+def styles(config: Config, manifest: Manifest) -> list[dict[str, Any]]:
+    """Names and styles of the tiles that are trained on, for data.json."""
+    kinds = ["labelled", "unlabelled"] if config.labelled_share < 1 else []
+    return [
+        {"name": name, "style": [round(float(v), 4) for v in style]}
+        for kind in kinds or ["labelled"]
+        for name, style in dataset.styles(
+            manifest.shard_paths("train", kind), config.stage_mpp(0)
+        )
+    ]
 
 
 def cached_bytes(image: ImageInfo, mpp: float, scale: Scale) -> int:

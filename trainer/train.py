@@ -145,7 +145,7 @@ def _watch(phase, source, shown):
 
 def _data(config: "Config", manifest: "Manifest") -> dict:
     """What data.json says: hash, names, and the training tiles' styles."""
-    from histogan_tf.data import dataset
+    from trainer import sources
 
     return {
         "folder": str(manifest.folder),
@@ -158,13 +158,7 @@ def _data(config: "Config", manifest: "Manifest") -> dict:
             for kind in ("labelled", "unlabelled")
         },
         "groups": {s: manifest.groups(s) for s in manifest.splits},
-        "styles": [
-            {"name": name, "style": [round(float(v), 4) for v in style]}
-            for kind in ("labelled", "unlabelled")
-            for name, style in dataset.styles(
-                manifest.shard_paths("train", kind), config.stage_mpp(0)
-            )
-        ],
+        "styles": sources.styles(config, manifest),
     }
 
 

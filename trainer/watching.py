@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from histogan_tf import canvas, pictures
+from histogan_tf import canvas, pictures, preprocess
 from histogan_tf.data.dataset import Tiles
 from histogan_tf.metrics import segmentation
 from trainer.bars import Bars
@@ -137,7 +137,7 @@ class Watch:
 
     def _paint(self, tile: Tile) -> np.ndarray:
         """This stage alone, over the real coarser image."""
-        image = tf.constant(tile["image"][None] / np.float32(127.5) - 1.0)
+        image = preprocess.to_unit(tf.constant(tile["image"][None]))
         batch = {"image": image, "seed": tf.zeros([1], tf.int64)}
         labels = tile["labels"][None].astype(np.float32) / 255.0
         painted = self.model.average_generator(

@@ -41,10 +41,15 @@ class Lesson:
 
     def weight_at(self, progress: tf.Tensor) -> tf.Tensor:
         """The weight after `progress`, 0 to 1, of the steps."""
-        if not self.ramp:
-            return tf.constant(self.weight)
-        t = tf.clip_by_value(progress / self.ramp, 0.0, 1.0)
-        return self.weight * tf.exp(-5.0 * (1.0 - t) ** 2)
+        return self.weight * ramped(progress, self.ramp)
+
+
+def ramped(progress: tf.Tensor, share: float) -> tf.Tensor:
+    """exp(-5 (1 - t)^2) over the first `share` of the steps, then 1."""
+    if not share:
+        return tf.constant(1.0)
+    t = tf.clip_by_value(progress / share, 0.0, 1.0)
+    return tf.exp(-5.0 * (1.0 - t) ** 2)
 
 
 def fit(logits: tf.Tensor, target: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from histogan_tf.models import layers, losses, noise
+from histogan_tf.models import layers, lessons, losses, noise
 from histogan_tf.models.segmenter import Segmenter, no_opinion
 
 _SHOW, _PATCHES, _OTHER, _GRAIN = 1011, 1012, 1013, 1014
@@ -48,10 +48,8 @@ def segmenter_losses(
     # The student sees a noisier image than its teacher.
     noisy = image + 0.05 * grain
     logits = segmenter(noisy, simulated_opinion(batch))
-    supervised = losses.cross_entropy(logits, labels, weights)
-    dice = has_label * losses.soft_dice(logits, labels)
     return SegmenterLosses(
-        supervised + dice,
+        lessons.fit(logits, labels, weights),
         (1.0 - has_label) * losses.consistency(logits, teacher),
     )
 

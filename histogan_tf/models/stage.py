@@ -23,14 +23,13 @@ import tensorflow as tf
 
 from histogan_tf.config import Config, LossConfig, StageConfig
 from histogan_tf.data import colour
-from histogan_tf.models import averages, layers, losses, noise
+from histogan_tf.models import averages, layers, lessons, losses, noise
 from histogan_tf.models.discriminator import Discriminator
 from histogan_tf.models.generator import Generator, noise_fields
+from histogan_tf.models.lessons import Batch
 from histogan_tf.models.optimizers import adam
 from histogan_tf.models.segmenter import Segmenter, no_opinion
 from histogan_tf.models.segmenter_loss import segmenter_losses
-
-Batch = dict[str, tf.Tensor]
 
 _COARSE_AMOUNT, _COARSE_NOISE, _COARSE_BLUR = 1001, 1002, 1003
 _TERMS = (
@@ -208,9 +207,8 @@ class StageModel(tf.keras.Model):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Masks without gaps, and the teacher's sure labels in the gaps."""
         gap = 1.0 - tf.reduce_sum(labels, axis=-1, keepdims=True)
-        winner = losses.confident(opinion, 0.0)
         sure = losses.confident(opinion, self.loss_settings.confidence)
-        return labels + gap * winner, gap * sure
+        return lessons.complete(labels, opinion), gap * sure
 
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """One update of all three networks and their averages.
@@ -258,14 +256,13 @@ class StageModel(tf.keras.Model):
         settings = self.loss_settings
         painted = tf.stop_gradient(painted)
         logits = self.segmenter(painted, no_opinion(painted, self.classes))
-        paired = losses.cross_entropy(logits, mask, self.class_weights)
+        paired = lessons.fit(logits, mask, self.class_weights)
         return {
             "segmenter/labelled": self._sum(per_image.labelled)
             / self.labelled_share,
             "segmenter/consistency": settings.consistency
             * self._sum(per_image.consistency),
-            "segmenter/painted": settings.synthetic
-            * self._sum(paired + losses.soft_dice(logits, mask)),
+            "segmenter/painted": settings.synthetic * self._sum(paired),
         }
 
     def _update(
