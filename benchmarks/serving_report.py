@@ -6,6 +6,7 @@ text that says PASS or MISS against issue 4's targets; a chart.
 
 import io
 import pathlib
+from dataclasses import dataclass
 from typing import Any
 
 from histogan_tf import files
@@ -108,22 +109,17 @@ def chart(path: pathlib.Path, figures: dict[str, Any]) -> None:
     matplotlib.use("agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, 2, figsize=(9, 4), layout="constrained")
-    rows = figures.get("batching", [])
-    bars = {
-        f"batching {state}": [row[state]["per_second"] for row in rows]
-        for state in ("off", "on")
-    }
-    names = [f"{row['model']}\n{row['ratio']:.2f}x" for row in rows]
-    _bars(axes[0], names, bars)
-    axes[0].set_ylabel("requests a second, all clients")
-    rows = figures.get("overhead", [])
-    bars = {
-        "in process": [row["in_process_ms"][0] for row in rows],
-        "server": [row["server_ms"][0] for row in rows],
-    }
-    _bars(axes[1], [f"segment {row['side']} px" for row in rows], bars)
-    axes[1].set_ylabel("p50, ms")
+    # A part that was not measured has no panel.
+    panels = [p for p in (_throughput(figures), _latency(figures)) if p.names]
+    figure, axes = pyplot.subplots(
+        1,
+        max(1, len(panels)),
+        figsize=(4.5 * max(1, len(panels)), 4),
+        layout="constrained",
+        squeeze=False,
+    )
+    for axis, panel in zip(axes[0], panels, strict=False):
+        _bars(axis, panel)
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=100, metadata={"Software": None})
     pyplot.close(figure)
@@ -131,14 +127,43 @@ def chart(path: pathlib.Path, figures: dict[str, Any]) -> None:
     files.atomic_write(path, data.getvalue())
 
 
-def _bars(axis, names: list[str], bars: dict[str, list[float]]) -> None:
-    """Groups of two bars on a logarithmic axis; nothing without names."""
-    if not names:
-        return
-    for offset, (label, heights) in zip((-0.2, 0.2), bars.items(), strict=True):
-        places = [place + offset for place in range(len(names))]
+@dataclass(frozen=True)
+class _Panel:
+    """Groups of two bars: their names, heights by label, the axis' name."""
+
+    names: list[str]
+    bars: dict[str, list[float]]
+    label: str
+
+
+def _throughput(figures: dict[str, Any]) -> _Panel:
+    rows = figures.get("batching", [])
+    bars = {
+        f"batching {state}": [row[state]["per_second"] for row in rows]
+        for state in ("off", "on")
+    }
+    names = [f"{row['model']}\n{row['ratio']:.2f}x" for row in rows]
+    return _Panel(names, bars, "requests a second, all clients")
+
+
+def _latency(figures: dict[str, Any]) -> _Panel:
+    rows = figures.get("overhead", [])
+    bars = {
+        "in process": [row["in_process_ms"][0] for row in rows],
+        "server": [row["server_ms"][0] for row in rows],
+    }
+    names = [f"segment {row['side']} px" for row in rows]
+    return _Panel(names, bars, "p50, ms")
+
+
+def _bars(axis, panel: _Panel) -> None:
+    """On a logarithmic axis."""
+    pairs = zip((-0.2, 0.2), panel.bars.items(), strict=True)
+    for offset, (label, heights) in pairs:
+        places = [place + offset for place in range(len(panel.names))]
         drawn = axis.bar(places, heights, 0.4, label=label)
         axis.bar_label(drawn, fmt="%.3g", fontsize=8)
     axis.set_yscale("log")
-    axis.set_xticks(range(len(names)), names)
+    axis.set_xticks(range(len(panel.names)), panel.names)
+    axis.set_ylabel(panel.label)
     axis.legend()
