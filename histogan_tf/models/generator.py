@@ -71,7 +71,11 @@ class Generator(tf.keras.Model):
             for w in widths
         ]
         self.last_norm = layers.Modulation(widths[0])
-        self.last = layers.Conv(3, gain=0.0 if residual else 1.0)
+        # Detail has no mean for a bias to move: its gradient would be
+        # rounding noise, which Adam makes full steps of.
+        self.last = layers.Conv(
+            3, gain=0.0 if residual else 1.0, bias=not residual
+        )
 
     def call(
         self,

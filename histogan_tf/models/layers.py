@@ -86,12 +86,15 @@ def unfold(x: tf.Tensor, patch: int) -> tf.Tensor:
 class Conv(tf.keras.layers.Layer):
     """3x3 (or `size`) convolution, zero padding, He initialisation."""
 
-    def __init__(self, width: int, size: int = 3, gain: float = 2.0):
+    def __init__(
+        self, width: int, size: int = 3, gain: float = 2.0, bias: bool = True
+    ):
         super().__init__()
         self.conv = layers.Conv2D(
             width,
             size,
             padding="same",
+            use_bias=bias,
             kernel_initializer=tf.keras.initializers.VarianceScaling(gain)
             if gain
             else "zeros",
