@@ -24,7 +24,7 @@ def records(phantom_files, tmp_path_factory):
 
 def make_work(records, folder, name):
     return Work(
-        small_config(2), records, folder / name, folder / "x_supervised"
+        small_config(1), records, folder / name, folder / "x_supervised"
     )
 
 
@@ -66,7 +66,7 @@ def test_parts_take_over_the_stages_of_the_whole(records, tmp_path):
     for work in (whole, part):
         assert (work.folder / "segmenter" / "checkpoints").exists()
     one, other = (
-        (w.folder / "stages/1/checkpoints/ckpt-4.index").read_bytes()
+        (w.folder / "stages/0/checkpoints/ckpt-4.index").read_bytes()
         for w in (whole, part)
     )
     assert one == other
