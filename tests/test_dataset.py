@@ -182,7 +182,7 @@ def test_seeds_as_large_as_a_config_allows(shards):
     assert len({int(s) for b in batches for s in b["seed"]}) == 6
 
 
-def order_of_tiles(count, batch, steps, seed=0, start=0):
+def order_of_tiles(count, batch, steps, seed=0, start=0, kept=False):
     """Which of `count` flat tiles each crop of the stream came from."""
     values = tf.range(count)
 
@@ -194,7 +194,8 @@ def order_of_tiles(count, batch, steps, seed=0, start=0):
             "style": tf.zeros([6]),
         }
 
-    tiles = Tiles(tf.data.Dataset.from_tensor_slices(values).map(flat), count)
+    read = tf.data.Dataset.from_tensor_slices(values).map(flat)
+    tiles = Tiles(read, count, flat if kept else None)
     settings = CropSettings(8, batch, batch, seed, STILL)
     batches = take(
         dataset.training_batches(tiles, None, settings, start), steps
@@ -203,10 +204,11 @@ def order_of_tiles(count, batch, steps, seed=0, start=0):
     return np.round((pixels + 1) * 12.75).astype(int).tolist()
 
 
+@pytest.mark.parametrize("kept", [False, True])
 @pytest.mark.parametrize("count, batch", [(5, 2), (3, 4), (1, 3)])
-def test_each_epoch_shows_each_tile_once(count, batch):
+def test_each_epoch_shows_each_tile_once(count, batch, kept):
     steps = -(-4 * count // batch)
-    order = order_of_tiles(count, batch, steps)
+    order = order_of_tiles(count, batch, steps, kept=kept)
     epochs = [order[i * count : (i + 1) * count] for i in range(4)]
     for epoch in epochs:
         assert sorted(epoch) == list(range(count))
@@ -214,7 +216,8 @@ def test_each_epoch_shows_each_tile_once(count, batch):
         assert any(a != b for a, b in itertools.pairwise(epochs))
 
 
-def test_orders_differ_by_seed_and_resume_inside_an_epoch():
-    whole = order_of_tiles(7, 3, 10)
-    assert order_of_tiles(7, 3, 10, seed=1) != whole
-    assert order_of_tiles(7, 3, 6, start=4) == whole[12:]
+@pytest.mark.parametrize("kept", [False, True])
+def test_orders_differ_by_seed_and_resume_inside_an_epoch(kept):
+    whole = order_of_tiles(7, 3, 10, kept=kept)
+    assert order_of_tiles(7, 3, 10, seed=1, kept=kept) != whole
+    assert order_of_tiles(7, 3, 6, start=4, kept=kept) == whole[12:]

@@ -5,22 +5,24 @@ batches: image float32 [B, c, c, 3] in [-1, 1], labels float32 [B, c, c, N]
 (soft one-hot, zero = no label), style float32 [B, 6], seed int64 [B].
 
 Tiles are decoded once, averaged to the stage's um/px and kept in memory as
-uint8. Each epoch is shuffled by a seed of its own, so a pipeline that starts
-at step n gives what an uninterrupted one gives from step n on.
+uint8 (`tile_store.py`), as far as that has room. Each epoch is shuffled by a
+seed of its own, so a pipeline that starts at step n gives what an
+uninterrupted one gives from step n on.
 """
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
 
 from histogan_tf.config import AugmentConfig
-from histogan_tf.data import augment, colour, records
+from histogan_tf.data import augment, colour, records, tile_store
+from histogan_tf.models import noise
 from histogan_tf.preprocess import to_uint8, to_unit
 
-_SHUFFLE = 1024
+_SHUFFLE, _ORDER = 1024, 2005
 _FOREVER = 1 << 60
 # AutoGraph takes seconds to read functions that have nothing for it.
 _as_is = tf.autograph.experimental.do_not_convert
@@ -37,10 +39,14 @@ class Scale:
 
 @dataclass(frozen=True)
 class Tiles:
-    """A repeatable set of tiles at one scale, and how many there are."""
+    """A repeatable set of tiles at one scale, and how many there are.
+
+    `fetch` gives the tile of a number, where tiles are kept in memory.
+    """
 
     dataset: tf.data.Dataset
     count: int
+    fetch: Callable[[tf.Tensor], dict[str, tf.Tensor]] | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,10 @@ def load_tiles(
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
-    return Tiles(tiles.cache() if cache else tiles, count)
+    if not cache:
+        return Tiles(tiles, count)
+    fetch = _as_is(tile_store.store(tiles).fetch)
+    return Tiles(tf.data.Dataset.range(count).map(fetch), count, fetch)
 
 
 def styles(
@@ -176,12 +185,23 @@ def _epochs(tiles: Tiles, seed: int, first: int) -> tf.data.Dataset:
     """Endless passes over the tiles, each in an order of its own."""
     epoch, offset = divmod(first, tiles.count)
 
+    def seed_of(number):
+        return number * 1_000_003 + seed + 1
+
     @_as_is
-    def one(number):
+    def order(number):
+        rank = noise.uniform(seed_of(number)[None], _ORDER, tiles.count)[0]
+        return tf.data.Dataset.from_tensor_slices(tf.argsort(rank, stable=True))
+
+    @_as_is
+    def shuffled(number):
         return tiles.dataset.shuffle(
             min(tiles.count, _SHUFFLE),
-            seed=number * 1_000_003 + seed + 1,
+            seed=seed_of(number),
             reshuffle_each_iteration=False,
         )
 
-    return tf.data.Dataset.range(epoch, _FOREVER).flat_map(one).skip(offset)
+    epochs = tf.data.Dataset.range(epoch, _FOREVER)
+    if tiles.fetch is None:
+        return epochs.flat_map(shuffled).skip(offset)
+    return epochs.flat_map(order).skip(offset).map(tiles.fetch)
