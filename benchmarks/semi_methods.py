@@ -23,7 +23,7 @@ import tensorflow as tf
 from benchmarks import semi_settings, timed_training
 from benchmarks.semi_cps import CrossModel
 from histogan_tf import run_dir
-from histogan_tf.config import Config
+from histogan_tf.config import Config, SegmenterConfig
 from histogan_tf.data.manifest import Manifest
 from histogan_tf.models import lessons, losses
 from histogan_tf.models.lessons import Lesson
@@ -61,6 +61,7 @@ class Work:
 
 
 Method = Callable[[Work], Segmenter]
+Teach = Callable[[Source, SegmenterConfig], list[Lesson]]
 
 
 def supervised(work: Work) -> Segmenter:
@@ -89,7 +90,10 @@ def self_training(work: Work) -> Segmenter:
             free = 1.0 - losses.labelled(batch["labels"])
             return free * lessons.fit(read(image), found, weights)
 
-        return [*_real(source, settings), Lesson("pseudo", 1.0, pseudo)]
+        return [
+            *teaching.lessons_of(source, settings),
+            Lesson("pseudo", 1.0, pseudo),
+        ]
 
     return _segmenter(work, teach)
 
@@ -100,21 +104,18 @@ def mean_teacher(work: Work) -> Segmenter:
     def teach(source, settings):
         steady = lessons.consistent(_GRAIN)
         more = Lesson("consistency", _MEAN_TEACHER, steady, _RAMP)
-        return [*_real(source, settings), more]
+        return [*teaching.lessons_of(source, settings), more]
 
     return _segmenter(work, teach)
 
 
 def cps(work: Work) -> Segmenter:
     """Two networks, each the other's teacher; the first is tested."""
-    source = work.source(work.config, work.folder)
-    phase = phases.segmenter_phase(
-        source, SEGMENTER, source.config.segmenter, _SALT
-    )
+    source, phase = _plain(work, work.config, work.folder)
     settings, rates = source.config.segmenter, source.config.optimizer
 
     def build():
-        (real,) = _real(source, settings)
+        (real,) = teaching.lessons_of(source, settings)
         return CrossModel(settings, rates, real, _CPS, _RAMP, _weights(source))
 
     return _train(source, replace(phase, build=build))
@@ -155,25 +156,27 @@ def _weights(source: Source) -> tf.Tensor:
     return tf.constant(source.weights(), tf.float32)
 
 
-def _real(source: Source, settings) -> list[Lesson]:
-    plain = replace(settings, consistency=0.0, confident=0.0, synthetic=0.0)
-    return teaching.lessons_of(source, plain)
-
-
 def _alone(work: Work, config: Config, folder: pathlib.Path) -> Segmenter:
-    source = work.source(config, folder)
-    phase = phases.segmenter_phase(
-        source, SEGMENTER, config.segmenter, _SALT, _real
-    )
-    return _train(source, phase)
+    return _train(*_plain(work, config, folder))
 
 
-def _segmenter(work: Work, teach) -> Segmenter:
-    source = work.source(work.config, work.folder)
-    phase = phases.segmenter_phase(
-        source, SEGMENTER, source.config.segmenter, _SALT, teach
+def _segmenter(work: Work, teach: Teach) -> Segmenter:
+    return _train(*_plain(work, work.config, work.folder, teach))
+
+
+def _plain(
+    work: Work,
+    config: Config,
+    folder: pathlib.Path,
+    teach: Teach = teaching.lessons_of,
+) -> tuple[Source, Phase]:
+    """A run without pyramid and its only phase."""
+    alone = replace(config, segmenter=config.segmenter.plain())
+    source = work.source(alone, folder)
+    settings = source.config.segmenter
+    return source, phases.segmenter_phase(
+        source, SEGMENTER, settings, _SALT, teach
     )
-    return _train(source, phase)
 
 
 def _train(source: Source, phase: Phase) -> Segmenter:

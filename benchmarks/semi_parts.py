@@ -49,7 +49,8 @@ def _finest_stages(count: int) -> Part:
 PARTS: dict[str, Part] = {
     "whole": Part(lambda config: config, same_pyramid=True),
     "no_painting": _segmenter(synthetic=0.0),
-    "no_consistency": _segmenter(consistency=0.0),
+    "no_pseudo_labels": _segmenter(pseudo_labels=False),
+    "no_stain": _segmenter(stain=0.0),
     "no_unlabelled_critic": _losses(unlabelled=0.0),
     "two_stages": _finest_stages(2),
 }

@@ -50,7 +50,7 @@ def native(seed: int) -> Config:
         finest_mpp=1.24,
         stages=_STAGES,
         segmenter=segmenter,
-        judge=replace(segmenter, synthetic=0.0, consistency=0.0),
+        judge=segmenter.plain(),
         augment=AugmentConfig(scale=1.0, warp=0.0),
     )
 
@@ -66,7 +66,7 @@ def xnet128(seed: int) -> Config:
         finest_mpp=1.0,
         stages=(replace(first, crop=32, batch=8), second, third),
         segmenter=segmenter,
-        judge=replace(segmenter, synthetic=0.0, consistency=0.0),
+        judge=segmenter.plain(),
         augment=AugmentConfig(scale=1.0, warp=0.0),
     )
 

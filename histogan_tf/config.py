@@ -98,20 +98,20 @@ class AugmentConfig:
 class SegmenterConfig:
     """A segmenter trained by itself at the finest scale.
 
-    Weights of its lessons, 0 leaves one out: `synthetic` on images that the
-    pyramid paints, `consistency` with its own average, `confident` on the
-    average's sure labels for strongly altered images. `patch` is the side in
-    pixels of what its finest level takes at once.
+    `synthetic` is the weight of tissue that the pyramid paints, beside real
+    images' 1; with `pseudo_labels` the pyramid labels the unlabelled images.
+    `stain` is the jitter, as in `AugmentConfig`, of what it reads. `patch` is
+    the side in pixels of what its finest level takes at once.
     """
 
     crop: int = ranged(96, 8, 8192)
     batch: int = ranged(16, 2, 4096)
     steps: int = ranged(1000, 1, 100_000_000)
     synthetic: float = ranged(0.5, 0, 1)
-    consistency: float = ranged(1.0, 0, 100)
+    pseudo_labels: bool = True
+    stain: float = ranged(0.5, 0, 2)
     network: NetworkConfig = NetworkConfig((16, 32, 48, 64))
     augment: AugmentConfig = AugmentConfig()
-    confident: float = ranged(0.0, 0, 100)
     patch: int = ranged(1, 1, 8)
 
     def __post_init__(self) -> None:
@@ -123,10 +123,20 @@ class SegmenterConfig:
                 f" multiple of {stride}"
             )
 
+    def plain(self) -> "SegmenterConfig":
+        """The same without the pyramid's help: real labels as they are."""
+        return dataclasses.replace(
+            self, synthetic=0.0, pseudo_labels=False, stain=0.0
+        )
+
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Weights of the loss terms (DESIGN section 4)."""
+    """Weights of the loss terms (DESIGN section 4).
+
+    `stain` is the jitter, as in `AugmentConfig`, of what stages' segmenters
+    read.
+    """
 
     unlabelled: float = ranged(1.0, 0, 100)
     confidence: float = ranged(0.9, 0.5, 1)
@@ -134,6 +144,7 @@ class LossConfig:
     coarse_noise: float = ranged(0.15, 0, 2)
     synthetic: float = ranged(0.5, 0, 100)
     consistency: float = ranged(1.0, 0, 100)
+    stain: float = ranged(0.5, 0, 2)
     class_weight_limit: float = ranged(10.0, 1, 1e6)
 
     def __post_init__(self) -> None:
@@ -168,7 +179,9 @@ class Config:
     cache_mb: int = ranged(4096, 0, 10_000_000)
     stages: tuple[StageConfig, ...] = (StageConfig(),)
     segmenter: SegmenterConfig = SegmenterConfig()
-    judge: SegmenterConfig = SegmenterConfig(synthetic=0.0, consistency=0.0)
+    judge: SegmenterConfig = SegmenterConfig(
+        synthetic=0.0, pseudo_labels=False, stain=0.0
+    )
     losses: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     augment: AugmentConfig = AugmentConfig()

@@ -35,7 +35,7 @@ def tiny() -> Config:
         noise_channels=2,
         stages=(stage, StageConfig(16, 2, 4, 10.0, small, small, small)),
         segmenter=segmenter,
-        judge=SegmenterConfig(16, 4, 4, 0.0, 0.0, small),
+        judge=segmenter.plain(),
         augment=_CALM,
     )
 
@@ -62,8 +62,8 @@ def demo() -> Config:
                 _net(16, 24), _net(16, 24, 32), _net(8, 16, 32),
             ),
         ),
-        segmenter=SegmenterConfig(64, 8, 200, 0.5, 1.0, segmenter),
-        judge=SegmenterConfig(64, 8, 300, 0.0, 0.0, segmenter),
+        segmenter=SegmenterConfig(64, 8, 200, network=segmenter),
+        judge=SegmenterConfig(64, 8, 300, network=segmenter).plain(),
         augment=_CALM,
     )  # fmt: skip
 
@@ -97,8 +97,8 @@ def base() -> Config:
                 _net(24, 32), _net(24, 32, 48), _net(16, 32, 48),
             ),
         ),
-        segmenter=SegmenterConfig(256, 16, 20000, 0.5, 1.0, segmenter),
-        judge=SegmenterConfig(256, 16, 10000, 0.0, 0.0, segmenter),
+        segmenter=SegmenterConfig(256, 16, 20000, network=segmenter),
+        judge=SegmenterConfig(256, 16, 10000, network=segmenter).plain(),
         augment=_CALM,
     )  # fmt: skip
 
@@ -125,8 +125,8 @@ def large() -> Config:
     return Config(
         finest_mpp=0.25,
         stages=(coarse, middle, middle, fine, fine),
-        segmenter=SegmenterConfig(512, 16, 40000, 0.5, 1.0, segmenter),
-        judge=SegmenterConfig(512, 16, 20000, 0.0, 0.0, segmenter),
+        segmenter=SegmenterConfig(512, 16, 40000, network=segmenter),
+        judge=SegmenterConfig(512, 16, 20000, network=segmenter).plain(),
         augment=_CALM,
     )
 

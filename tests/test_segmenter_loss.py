@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from histogan_tf.models import losses
+from histogan_tf.models import lessons, losses
 from histogan_tf.models.segmenter_loss import (
     segmenter_losses,
     simulated_opinion,
@@ -23,6 +23,7 @@ def batch(classes=3, count=64, size=16, labelled=None):
         "image": tf.constant(image, tf.float32),
         "labels": tf.constant(labels),
         "seed": tf.range(count, dtype=tf.int64),
+        "style": tf.zeros([count, 6]),
     }
 
 
@@ -82,7 +83,7 @@ def test_terms_by_kind_of_image():
     teacher = tf.nn.softmax(tf.constant(rng.normal(size=logits.shape)))
     teacher, weights = tf.cast(teacher, tf.float32), tf.constant([1.0, 2, 3])
     found = segmenter_losses(
-        constant_segmenter(logits, seen), data, weights, teacher
+        constant_segmenter(logits, seen), data, weights, teacher, 0.4
     )
     fit = losses.cross_entropy(logits, data["labels"], weights)
     fit += losses.soft_dice(logits, data["labels"])
@@ -92,6 +93,5 @@ def test_terms_by_kind_of_image():
     np.testing.assert_array_equal(found.consistency[:2], [0, 0])
     np.testing.assert_allclose(found.consistency[2:], gap[2:], rtol=1e-6)
     ((image, opinion),) = seen
-    grain = np.abs(image - data["image"])
-    assert 0.01 < grain.mean() < grain.max() <= 0.0867  # 0.05 * sqrt(3)
+    np.testing.assert_allclose(image, lessons.altered(data, 0.4), atol=1e-6)
     np.testing.assert_allclose(opinion, simulated_opinion(data))

@@ -47,7 +47,7 @@ def paint(mask, style, seed):
 some_lessons = [
     Lesson("labelled", 2.0, lessons.labelled(weights)),
     Lesson("consistency", 1.0, lessons.consistent(0.05), ramp=0.5),
-    Lesson("confident", 1.0, lessons.confident(weights, 0.5, 0.5)),
+    Lesson("stained", 1.0, lessons.labelled(weights, 0.5)),
     Lesson("painted", 0.5, lessons.painted(weights, paint)),
 ]
 builds = {

@@ -20,6 +20,7 @@ from histogan_tf.models.segmenter_model import SegmenterModel
 from histogan_tf.models.stage import StageModel, labelled_count
 from trainer import teaching
 from trainer.loop import Phase
+from trainer.pseudo_labels import labelled_by_pyramid
 from trainer.sources import Source
 
 # Seeds of the phases after the stages, which take 0, 1, ...
@@ -91,7 +92,7 @@ def segmenter_phase(
             classes,
             (teach or teaching.lessons_of)(source, settings),
         ),
-        _batches(source, config.finest_mpp, crops),
+        _batches(source, config.finest_mpp, crops, settings.pseudo_labels),
         seed=crops.seed + 1,
         work=work(settings.crop, settings.batch, networks),
     )
@@ -122,18 +123,18 @@ def _crops(
 
 
 def _batches(
-    source: Source, mpp: float, crops: CropSettings
+    source: Source, mpp: float, crops: CropSettings, pseudo: bool = False
 ) -> Callable[[int], tf.data.Dataset]:
     """Batches of a phase as a function of the first step."""
 
     def batches(start: int) -> tf.data.Dataset:
         labelled = source.tiles("train", "labelled", mpp)
         assert labelled is not None  # see check_data
-        return dataset.training_batches(
-            labelled,
-            source.tiles("train", "unlabelled", mpp),
-            crops,
-            start,
-        )
+        unlabelled = None
+        if crops.labelled < crops.batch:
+            unlabelled = source.tiles("train", "unlabelled", mpp)
+        if pseudo and unlabelled:
+            unlabelled = labelled_by_pyramid(source, unlabelled)
+        return dataset.training_batches(labelled, unlabelled, crops, start)
 
     return batches

@@ -15,23 +15,18 @@ from histogan_tf.models.stage import labelled_count
 from trainer.sources import Source
 
 _STYLE = 3001  # stream of noise, see `painter`
-# How sure the teacher must be, and how far stains move, see `confident`.
-_SURE, _STRONG_STAIN = 0.9, 0.6
 
 
 def lessons_of(source: Source, settings: SegmenterConfig) -> list[Lesson]:
-    """The lessons that the settings give a weight, real labels first."""
+    """The lessons that the settings ask for, labelled images first."""
     weights = tf.constant(source.weights(), tf.float32)
-    share = labelled_count(settings.batch, source.config.labelled_share)
-    real = settings.batch / share
-    out = [Lesson("labelled", real, lessons.labelled(weights))]
-    if settings.consistency:
-        out.append(
-            Lesson("consistency", settings.consistency, lessons.consistent(0.0))
-        )
-    if settings.confident:
-        strong = lessons.confident(weights, _SURE, _STRONG_STAIN)
-        out.append(Lesson("confident", settings.confident, strong))
+    real = 1.0
+    if not settings.pseudo_labels:
+        # Then a part of the batch teaches nothing.
+        share = labelled_count(settings.batch, source.config.labelled_share)
+        real = settings.batch / share
+    known = lessons.labelled(weights, settings.stain)
+    out = [Lesson("labelled", real, known)]
     if settings.synthetic:
         paint = lessons.painted(weights, painter(source))
         out.append(Lesson("painted", settings.synthetic, paint))

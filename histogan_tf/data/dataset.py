@@ -11,7 +11,7 @@ uninterrupted one gives from step n on.
 """
 
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,6 +78,11 @@ def load_tiles(
     )
     if not cache:
         return Tiles(tiles, count)
+    return kept(tiles.as_numpy_iterator(), count)
+
+
+def kept(tiles: Iterable[dict[str, np.ndarray]], count: int) -> Tiles:
+    """The same tiles, kept in memory."""
     fetch = _as_is(tile_store.store(tiles).fetch)
     return Tiles(tf.data.Dataset.range(count).map(fetch), count, fetch)
 

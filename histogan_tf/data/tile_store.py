@@ -1,7 +1,7 @@
 """Decoded tiles kept in memory, each fetched by its number.
 
-In: a dataset of tiles: image uint8 [h, w, 3], labels uint8 [h, w, N], style
-float32 [6], of any sizes. Out: `TileStore.fetch`, a pure function of the
+In: tiles, one after another: image uint8 [h, w, 3], labels uint8 [h, w, N],
+style float32 [6], of any sizes. Out: `TileStore.fetch`, a pure function of the
 number for tf.data's map.
 
 Beside speed this keeps pipelines parallel: with op determinism on, tf.data
@@ -9,6 +9,7 @@ makes every map and prefetch of a pipeline sequential that draws its order in
 a stateful op inside `flat_map`, as a shuffled cache does.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,10 +46,10 @@ class TileStore:
         }
 
 
-def store(tiles: tf.data.Dataset) -> TileStore:
-    """Reads a finite dataset of tiles into memory."""
+def store(tiles: Iterable[dict[str, np.ndarray]]) -> TileStore:
+    """Reads a finite number of tiles, one or more, into memory."""
     buffers, sizes, styles, classes = [], [], [], 0
-    for tile in tiles.as_numpy_iterator():
+    for tile in tiles:
         both = np.concatenate([tile["image"], tile["labels"]], axis=-1)
         classes = both.shape[-1] - 3
         buffers.append(both.ravel())

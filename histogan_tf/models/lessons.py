@@ -58,12 +58,13 @@ def fit(logits: tf.Tensor, target: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     return cross + losses.labelled(target) * losses.soft_dice(logits, target)
 
 
-def labelled(weights: tf.Tensor) -> Loss:
-    """Real images and their masks."""
+def labelled(weights: tf.Tensor, stain: float = 0.0) -> Loss:
+    """Images and their masks, read in another stain if `stain` says so."""
 
     def loss(read: Read, batch: Batch, teacher: tf.Tensor) -> tf.Tensor:
         del teacher
-        return fit(read(batch["image"]), batch["labels"], weights)
+        view = altered(batch, stain) if stain else batch["image"]
+        return fit(read(view), batch["labels"], weights)
 
     return loss
 
@@ -76,18 +77,6 @@ def consistent(grain: float) -> Loss:
         noisy = image + grain * noise.pixels(batch["seed"], _GRAIN, image, 3)
         gap = losses.consistency(read(noisy), teacher)
         return (1.0 - losses.labelled(batch["labels"])) * gap
-
-    return loss
-
-
-def confident(weights: tf.Tensor, threshold: float, stain: float) -> Loss:
-    """FixMatch (Sohn et al. 2020): sure labels for a strongly altered view."""
-
-    def loss(read: Read, batch: Batch, teacher: tf.Tensor) -> tf.Tensor:
-        gap = 1.0 - tf.reduce_sum(batch["labels"], axis=-1, keepdims=True)
-        sure = gap * losses.confident(teacher, threshold)
-        logits = read(altered(batch, stain))
-        return losses.cross_entropy(logits, sure, weights)
 
     return loss
 

@@ -7,6 +7,9 @@ The coarser opinion that a stage's segmenter refines is simulated while it
 trains (stages are independent): half of the labelled images show it their
 own mask at half size, blended in patches with another class or with no
 opinion; the other half, and unlabelled images, show none.
+
+The student reads its images in another stain, blurred and noisy: with few
+labelled slides, the stain of the others is what it fails on.
 """
 
 from dataclasses import dataclass
@@ -16,7 +19,7 @@ import tensorflow as tf
 from histogan_tf.models import layers, lessons, losses, noise
 from histogan_tf.models.segmenter import Segmenter, no_opinion
 
-_SHOW, _PATCHES, _OTHER, _GRAIN = 1011, 1012, 1013, 1014
+_SHOW, _PATCHES, _OTHER = 1011, 1012, 1013
 _PATCH = 8
 
 
@@ -33,21 +36,21 @@ def segmenter_losses(
     batch: dict[str, tf.Tensor],
     weights: tf.Tensor,
     teacher: tf.Tensor,
+    stain: float,
 ) -> SegmenterLosses:
     """Cross-entropy and soft Dice where labelled, consistency elsewhere.
 
     Args:
       segmenter: the student.
-      batch: image, labels and seed as in `stage.py`.
+      batch: image, labels, style and seed as in `stage.py`.
       weights: class weights [N].
       teacher: the averaged segmenter's probabilities [B, H, W, N].
+      stain: how far the student's view is moved, see `lessons.altered`.
     """
-    image, labels = batch["image"], batch["labels"]
+    labels = batch["labels"]
     has_label = losses.labelled(labels)
-    grain = noise.pixels(batch["seed"], _GRAIN, image, 3)
-    # The student sees a noisier image than its teacher.
-    noisy = image + 0.05 * grain
-    logits = segmenter(noisy, simulated_opinion(batch))
+    view = lessons.altered(batch, stain)
+    logits = segmenter(view, simulated_opinion(batch))
     return SegmenterLosses(
         lessons.fit(logits, labels, weights),
         (1.0 - has_label) * losses.consistency(logits, teacher),

@@ -250,10 +250,10 @@ class StageModel(tf.keras.Model):
         opinion: tf.Tensor,
     ) -> dict[str, tf.Tensor]:
         """The segmenter's loss terms on real and painted images."""
-        per_image = segmenter_losses(
-            self.segmenter, batch, self.class_weights, opinion
-        )
         settings = self.loss_settings
+        per_image = segmenter_losses(
+            self.segmenter, batch, self.class_weights, opinion, settings.stain
+        )
         painted = tf.stop_gradient(painted)
         logits = self.segmenter(painted, no_opinion(painted, self.classes))
         paired = lessons.fit(logits, mask, self.class_weights)
