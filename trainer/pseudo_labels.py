@@ -51,7 +51,7 @@ def opinion(canvas: Canvas, image: np.ndarray) -> np.ndarray:
       float32 [H, W, N].
     """
     size = image.shape[:2]
-    views = tf.stack([image, image[::-1, ::-1]])
+    views = np.stack([image, image[::-1, ::-1]])
     stages = canvas.segment_images(views)
     full = [tf.image.resize(p, size, "bilinear") for p in stages]
     both = tf.add_n(full) / float(len(full))
