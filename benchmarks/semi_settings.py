@@ -25,9 +25,15 @@ def _net(*widths: int) -> NetworkConfig:
     return NetworkConfig(widths)
 
 
-# The demo's three stages, and one more to 1.24 um/px.
+# The demo's three stages, whose two coarsest segmenters are larger and see
+# more of the tissue, and one more stage to 1.24 um/px.
+_FIRST, _SECOND, _THIRD = presets.demo().stages
 _STAGES = (
-    *presets.demo().stages,
+    replace(_FIRST, batch=32, thin=2, segmenter=_net(24, 48, 64)),
+    replace(
+        _SECOND, batch=16, thin=4, steps=900, segmenter=_net(24, 48, 64, 96)
+    ),
+    replace(_THIRD, steps=300),
     StageConfig(
         96, 2, 300, 10.0,
         _net(12, 16), _net(12, 16, 24), _net(8, 16, 24),

@@ -55,7 +55,11 @@ class NetworkConfig:
 
 @dataclass(frozen=True)
 class StageConfig:
-    """One stage of the pyramid; `batch` is global over all replicas."""
+    """One stage of the pyramid; `batch` is global over all replicas.
+
+    Critic and generator take every `thin`-th image of it: they cost more than
+    the segmenter, which at coarse scales learns most from seeing much tissue.
+    """
 
     crop: int = ranged(48, 8, 8192)
     batch: int = ranged(16, 2, 4096)
@@ -64,9 +68,15 @@ class StageConfig:
     generator: NetworkConfig = NetworkConfig()
     critic: NetworkConfig = NetworkConfig()
     segmenter: NetworkConfig = NetworkConfig()
+    thin: int = ranged(1, 1, 64)
 
     def __post_init__(self) -> None:
         check(self)
+        if self.batch % self.thin:
+            raise InputError(
+                f"StageConfig.thin: {self.thin} is not allowed; use a divisor"
+                f" of batch, {self.batch}"
+            )
         for name in ("generator", "critic", "segmenter"):
             stride = getattr(self, name).stride
             if self.crop % stride or self.crop % 2:

@@ -113,3 +113,9 @@ def test_stages_double_in_mpp_from_the_finest():
 def test_settings_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Config().seed = 3
+
+
+def test_a_batch_divides_by_its_thinning():
+    StageConfig(16, 12, thin=3)
+    with pytest.raises(InputError, match=r"thin: 5 is not.*divisor.*12"):
+        StageConfig(16, 12, thin=5)

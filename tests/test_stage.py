@@ -287,3 +287,29 @@ def test_labelled_count(batch, share, wanted):
 def test_total_adds_by_prefix():
     terms = {"a/x": tf.constant(1.0), "a/y": tf.constant(2.0)}
     assert float(total(terms | {"b/x": tf.constant(4.0)}, "a/")) == 3
+
+
+def test_critic_and_generator_take_every_thin_th_image():
+    thin, small = (
+        StageModel(
+            dataclasses.replace(
+                CONFIG, stages=(dataclasses.replace(STAGE, **changes),)
+            ),
+            0,
+            WEIGHTS,
+        )
+        for changes in ({"thin": 2}, {"batch": 2})
+    )
+    for new, old in zip(small.variables, thin.variables, strict=True):
+        new.assign(old)
+    batch = make_batch()
+    found = thin.test_step(batch)
+    alone = small.test_step({k: v[::2] for k, v in batch.items()})
+    whole = StageModel(CONFIG, 0, WEIGHTS)
+    for new, old in zip(whole.variables, thin.variables, strict=True):
+        new.assign(old)
+    all_of_it = whole.test_step(batch)
+    for name, value in found.items():
+        kept = name not in ("segmenter/labelled", "segmenter/consistency")
+        wanted = (alone if kept else all_of_it)[name]
+        np.testing.assert_allclose(value, wanted, rtol=1e-5, err_msg=name)

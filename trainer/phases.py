@@ -44,7 +44,8 @@ def stage_phase(source: Source, index: int) -> Phase:
     config, stage = source.config, source.config.stages[index]
     name = run_dir.stage_name(index)
     crops = _crops(source, stage.crop, stage.batch, index, config.augment)
-    networks = (stage.generator, stage.critic, stage.critic, stage.segmenter)
+    painting = (stage.generator, stage.critic, stage.critic, stage.segmenter)
+    once = work(stage.crop, stage.batch // stage.thin, painting)
     return Phase(
         name,
         source.run.phase(name),
@@ -53,7 +54,7 @@ def stage_phase(source: Source, index: int) -> Phase:
         lambda: StageModel(config, index, source.weights()),
         _batches(source, config.stage_mpp(index), crops),
         seed=crops.seed + 1,
-        work=work(stage.crop, stage.batch, (*networks, stage.segmenter)),
+        work=once + work(stage.crop, stage.batch, [stage.segmenter]),
     )
 
 

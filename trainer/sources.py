@@ -99,16 +99,16 @@ def check_data(config: Config, manifest: Manifest) -> None:
 def check_replicas(config: Config, replicas: int) -> None:
     """Raises InputError when a batch cannot be shared out evenly."""
     batches = {
-        f"stages.{k}.batch": stage.batch
+        f"stages.{k}.batch": (stage.batch, stage.thin)
         for k, stage in enumerate(config.stages)
     }
-    batches["segmenter.batch"] = config.segmenter.batch
-    batches["judge.batch"] = config.judge.batch
-    for name, batch in batches.items():
-        if batch % replicas:
+    batches["segmenter.batch"] = (config.segmenter.batch, 1)
+    batches["judge.batch"] = (config.judge.batch, 1)
+    for name, (batch, thin) in batches.items():
+        if batch % (thin * replicas):
             raise InputError(
                 f"{name}: {batch} is not allowed on {replicas} devices; use a"
-                f" multiple of {replicas}"
+                f" multiple of {thin * replicas}"
             )
 
 

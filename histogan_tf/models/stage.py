@@ -69,9 +69,11 @@ class StageModel(tf.keras.Model):
         self.class_weights = tf.constant(weights, tf.float32)
         self.settings: StageConfig = config.stages[index]
         self.loss_settings: LossConfig = config.losses
-        self.labelled_share = labelled_count(
-            self.settings.batch, config.labelled_share
-        ) / float(self.settings.batch)
+        batch, self.thin = self.settings.batch, self.settings.thin
+        labelled = labelled_count(batch, config.labelled_share)
+        self.labelled_share = labelled / float(batch)
+        # Labelled images come first in a batch.
+        self.thin_share = -(-labelled // self.thin) * self.thin / float(batch)
         self.noise_channels = config.noise_channels
         self._build_networks()
         rates, steps = config.optimizer, self.settings.steps
@@ -158,7 +160,7 @@ class StageModel(tf.keras.Model):
         """Critic's and generator's terms from one pass through both.
 
         Args:
-          batch: see the module.
+          batch: see the module; every `thin`-th image of it.
           mask: the generator's mask [B, c, c, N], complete.
           sure: labels the teacher is sure of, where there are none.
           training: whether spectral norms are updated.
@@ -184,14 +186,14 @@ class StageModel(tf.keras.Model):
         )
         classes = losses.cross_entropy(on_real, labels, weights)
         terms = {
-            "critic/classes": self._sum(classes) / self.labelled_share,
-            "critic/unlabelled": self._sum(semi),
-            "critic/generated": self._sum(losses.generated(on_painted)),
-            "generator/classes": self._sum(
+            "critic/classes": self._thin_sum(classes) / self.thin_share,
+            "critic/unlabelled": self._thin_sum(semi),
+            "critic/generated": self._thin_sum(losses.generated(on_painted)),
+            "generator/classes": self._thin_sum(
                 losses.cross_entropy(on_painted, mask, weights)
             ),
             "generator/reconstruction": self.settings.reconstruction
-            * self._sum(
+            * self._thin_sum(
                 losses.reconstruction(
                     painted, batch["image"], settings.full_size
                 )
@@ -201,6 +203,13 @@ class StageModel(tf.keras.Model):
 
     def _sum(self, per_image: tf.Tensor) -> tf.Tensor:
         return tf.reduce_sum(per_image) / float(self.settings.batch)
+
+    def _thin_sum(self, per_image: tf.Tensor) -> tf.Tensor:
+        return self._sum(per_image) * float(self.thin)
+
+    def thinned(self, batch: Batch) -> Batch:
+        """What critic and generator take of a batch."""
+        return {name: value[:: self.thin] for name, value in batch.items()}
 
     def complete(
         self, labels: tf.Tensor, opinion: tf.Tensor
@@ -216,10 +225,10 @@ class StageModel(tf.keras.Model):
         Returns:
           This replica's share of each loss term; shares add up.
         """
-        opinion = self.teach(batch)
-        mask, sure = self.complete(batch["labels"], opinion)
+        opinion, some = self.teach(batch), self.thinned(batch)
+        mask, sure = self.complete(some["labels"], opinion[:: self.thin])
         with tf.GradientTape(persistent=True) as tape:
-            terms, painted = self.adversarial_losses(batch, mask, sure, True)
+            terms, painted = self.adversarial_losses(some, mask, sure, True)
             critic_loss = total(terms, "critic/")
             generator_loss = total(terms, "generator/")
         self._update(tape, critic_loss, self.critic, self.critic_optimizer)
@@ -237,9 +246,9 @@ class StageModel(tf.keras.Model):
 
     def test_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """The loss terms of a batch, nothing updated."""
-        opinion = self.teach(batch)
-        mask, sure = self.complete(batch["labels"], opinion)
-        terms, painted = self.adversarial_losses(batch, mask, sure, False)
+        opinion, some = self.teach(batch), self.thinned(batch)
+        mask, sure = self.complete(some["labels"], opinion[:: self.thin])
+        terms, painted = self.adversarial_losses(some, mask, sure, False)
         return terms | self.segmenter_terms(batch, mask, painted, opinion)
 
     def segmenter_terms(
@@ -262,7 +271,7 @@ class StageModel(tf.keras.Model):
             / self.labelled_share,
             "segmenter/consistency": settings.consistency
             * self._sum(per_image.consistency),
-            "segmenter/painted": settings.synthetic * self._sum(paired),
+            "segmenter/painted": settings.synthetic * self._thin_sum(paired),
         }
 
     def _update(
