@@ -82,10 +82,13 @@ def consistent(grain: float) -> Loss:
 
 
 def painted(weights: tf.Tensor, paint: Paint) -> Loss:
-    """Fresh tissue painted from the batch's masks, real or the teacher's."""
+    """Fresh tissue painted from the batch's masks, real or the teacher's.
+
+    Masks are hard: tissue of a doubtful class would teach nobody.
+    """
 
     def loss(read: Read, batch: Batch, teacher: tf.Tensor) -> tf.Tensor:
-        mask = complete(batch["labels"], teacher)
+        mask = losses.confident(complete(batch["labels"], teacher), 0.0)
         image = paint(mask, batch["style"], batch["seed"])
         return fit(read(tf.stop_gradient(image)), mask, weights)
 
