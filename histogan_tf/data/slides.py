@@ -34,7 +34,7 @@ from histogan_tf.errors import InputError
 EXTENSIONS = (
     *images.IMAGE_EXTENSIONS,
     *(".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".svslide"),
-    *(".czi", ".dcm"),
+    ".dcm",
 )
 
 WHITE = 255
