@@ -49,13 +49,15 @@ class Slide:
     """One open slide; a context manager. Made by `open_slide`.
 
     `name` is the file's stem, `mpp` the um/px of level 0, whose size in px is
-    `height` x `width`. Threads may share it.
+    `height` x `width`. `origin` is the row and column of level 0 that QuPath
+    takes for (0, 0): its coordinates are less by that. Threads may share it.
     """
 
     def __init__(self, path: str | os.PathLike, backend: Backend, mpp: float):
         self.path = pathlib.Path(path)
         self.name = self.path.stem
         self.mpp = mpp
+        self.origin = backend.origin
         self._image = BlockImage(backend)
         self.height, self.width = backend.levels[0].height, self.levels[0].width
 
