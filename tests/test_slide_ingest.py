@@ -11,7 +11,9 @@ import slide_files
 import tensorflow as tf
 import tifffile
 
+from histogan_tf import presets
 from histogan_tf.data import (
+    dataset,
     images,
     manifest,
     parts,
@@ -21,6 +23,7 @@ from histogan_tf.data import (
 )
 from histogan_tf.data.slide_settings import SlideSettings
 from histogan_tf.errors import InputError
+from trainer import sources
 
 CLASSES = {
     "classes": [
@@ -193,6 +196,25 @@ def test_another_seed_another_order(folder):
     one, two, three = (contents(folder / n) for n in ("one", "two", "three"))
     assert one == two and one.keys() == three.keys() and one != three
     assert len([name for name in one if name.startswith("train-")]) > 3
+
+
+def test_tiles_feed_every_stage(folder):
+    made = slide_ingest.ingest_slides(settings(folder)).manifest
+    config = presets.tiny()
+    sources.check_data(config, made)
+    stored = made.split("train").labelled.images
+    scale = dataset.Scale(config.stage_mpp(0), config.stage_mpp(0), 2)
+    assert scale.mpp == 10.0
+    loaded = dataset.load_tiles(
+        made.shard_paths("train", "labelled"), len(stored), scale, cache=False
+    )
+    tiles = list(loaded.dataset.as_numpy_iterator())
+    # 32 px at 4 um/px are 12.8 px at 10; a crop of stage 0 has 8.
+    assert {tile["image"].shape for tile in tiles} == {(13, 13, 3)}
+    full = (
+        sum((tile["labels"] / 255.0).sum() for tile in tiles) * (32 / 13) ** 2
+    )
+    assert full == pytest.approx(sum(made.class_pixels("train")), rel=0.03)
 
 
 def test_mask_files_as_annotations(folder):
