@@ -1,6 +1,9 @@
 """serving.memory: free pages go back, after every load and unload."""
 
 import ctypes
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -34,8 +37,45 @@ def test_what_glibc_holds_back_is_given_back():
 
 
 def test_without_glibc_nothing_happens(monkeypatch):
+    monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
     monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
     assert memory.give_back() is False
+    assert memory.limit_arenas() is False
+
+
+ARENAS = """
+import ctypes, sys, threading
+from serving import memory
+assert memory.limit_arenas() is (sys.argv[1] == "limit")
+here, done = threading.Barrier(9), threading.Event()
+def work():
+    block = bytearray(5000)
+    here.wait()
+    done.wait()
+for _ in range(8):
+    threading.Thread(target=work, daemon=True).start()
+here.wait()
+libc = ctypes.CDLL(None)
+libc.fdopen.restype = ctypes.c_void_p
+libc.malloc_info(0, ctypes.c_void_p(libc.fdopen(1, b"w")))
+libc.fflush(None)
+done.set()
+"""
+
+
+@glibc
+@pytest.mark.parametrize("who", ["limit", "environment"])
+def test_arenas_of_many_threads(who):
+    found = dict(os.environ)
+    found.pop("MALLOC_ARENA_MAX", None)
+    if who == "environment":
+        found["MALLOC_ARENA_MAX"] = "5"
+    command = [sys.executable, "-c", ARENAS, who]
+    text = subprocess.run(
+        command, env=found, capture_output=True, text=True, check=True
+    ).stdout
+    most = os.cpu_count() if who == "limit" else 5
+    assert text.count("<heap nr=") == min(most, 9)
 
 
 @pytest.fixture
