@@ -174,15 +174,17 @@ def swaps(
     """All clients ask while versions come, and one goes back.
 
     Versions are copies of one export, so every answer must have the outputs
-    of the first one. Memory before is taken after 1,000 requests, memory
-    after when the load is over.
+    of the first one. Memory "before": the first version is loaded, warmed up
+    and has answered 1,000 requests (or its share), no swap has begun. "After":
+    the load is over and all versions but one are unloaded.
     """
     with _base(export) as base, serve(base) as server:
         check = _Check(_ask(server, request))
         running = Clients(
             server.address, request, effort.clients, check
         ).start()
-        changes = []
+        changes: list[float] = []
+        memory: list[float] = []
         with MemoryWatch(server) as watch:
             # None stands for the rollback.
             plan = [*range(2, swap_count + 2), None]
@@ -193,10 +195,12 @@ def swaps(
             for place, version in enumerate(plan):
                 _until(running, int(step * (place + 1)), end)
                 changes.append(_change(base, server, version, end))
+                memory.append(server.memory_mib())
                 name = "rollback" if version is None else f"version {version}"
                 print(
                     f"{name} after {running.done()} requests:"
-                    f" {changes[-1]} s, {running.failed()} failed",
+                    f" {changes[-1]} s, {running.failed()} failed,"
+                    f" {memory[-1]:.0f} MiB ({before:.0f} before)",
                     flush=True,
                 )
             _until(running, effort.swap_requests, end)
@@ -212,6 +216,7 @@ def swaps(
             "memory_before_mib": before,
             "memory_after_mib": after,
             "memory_most_mib": watch.most,
+            "memory_after_each_change_mib": memory,
             "memory_ratio": round(after / before, 4),
         }
 

@@ -95,10 +95,11 @@ def _swaps(row: dict[str, Any]) -> list[str]:
         f"  {row['per_second']:.1f}/s, p50 {row['p50_ms']:.2f}, p95"
         f" {row['p95_ms']:.2f}, p99 {row['p99_ms']:.2f} ms; versions"
         f" {row['versions_that_answered']}",
-        f"  memory {row['memory_before_mib']:.0f} MiB before,"
+        f"  memory {row['memory_before_mib']:.0f} MiB before (one version,"
+        " warm, first requests answered),"
         f" {row['memory_most_mib']:.0f} at most,"
-        f" {row['memory_after_mib']:.0f} after: {row['memory_ratio']:.3f}x"
-        f"  {_verdict(small)} <= 1.1x",
+        f" {row['memory_after_mib']:.0f} after (one version left):"
+        f" {row['memory_ratio']:.3f}x  {_verdict(small)} <= 1.1x",
     ]
 
 

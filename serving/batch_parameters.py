@@ -29,7 +29,7 @@ class BatchParameters:
     `max_batch_size`: rows that a request, and without splitting a batch, may
     have. `allowed_batch_sizes`: ascending, ends in `max_batch_size`; batches
     are filled up to the next one with copies. `max_execution_batch_size`:
-    rows of a batch when larger requests are split; 0: `max_batch_size`.
+    rows of a batch when requests are split; 0: `max_batch_size`.
 
     Raises:
       ServingError: INVALID_ARGUMENT: a value out of its range.
@@ -57,17 +57,21 @@ class BatchParameters:
                 "batch_timeout_micros must be non-negative; was"
                 f" {self.batch_timeout_micros}"
             )
-        if self.max_enqueued_batches < 0:
+        # Without splitting, 0 is an old spelling of 1.
+        if self.max_enqueued_batches < int(self.splitting):
             raise status.invalid(
                 "max_enqueued_batches must be positive; was"
                 f" {self.max_enqueued_batches}"
             )
-        if not 0 <= self.max_execution_batch_size <= self.max_batch_size:
+        if self.splitting and not (
+            0 <= self.max_execution_batch_size <= self.max_batch_size
+        ):
+            # Word for word; the original, too, runs its numbers together.
             raise status.invalid(
                 "When enable_large_batch_splitting is true,"
                 " input_batch_size_limit must be greater than or equal to"
-                f" max_execution_batch_size; {self.max_batch_size} against"
-                f" {self.max_execution_batch_size}"
+                " max_execution_batch_size.1"
+                f"{self.max_batch_size}{self.max_execution_batch_size}"
             )
         self._check_allowed()
 
@@ -87,7 +91,7 @@ class BatchParameters:
 
     @property
     def splitting(self) -> bool:
-        """Whether requests larger than a batch are split."""
+        """Whether requests that the open batch cannot hold are split."""
         return self.enable_large_batch_splitting
 
     @property
@@ -103,7 +107,6 @@ class BatchParameters:
             largest_task=self.max_batch_size,
             largest_batch=self.execution_size,
             timeout=self.batch_timeout_micros / 1e6,
-            # 0 is an old spelling of 1.
             batches=max(1, self.max_enqueued_batches),
             splitting=self.splitting,
         )

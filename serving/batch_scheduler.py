@@ -12,6 +12,7 @@ original, which looks again every millisecond.
 
 import collections
 import dataclasses
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -41,14 +42,19 @@ class Task:
     def __post_init__(self):
         self.done.acquire()
 
+    def part(self, start: int, end: int) -> "Task":
+        """A task of some of the rows, not yet queued."""
+        feeds = {name: array[start:end] for name, array in self.feeds.items()}
+        return Task(feeds, self.fetches, end - start, self.deadline)
+
 
 @dataclasses.dataclass(frozen=True)
 class QueueSettings:
     """When a batch goes.
 
     `largest_task` and `largest_batch` are sizes in rows, `timeout` seconds,
-    `batches` how many may wait, the open one included. `splitting`: tasks
-    come in parts, and all parts must find room.
+    `batches` how many may wait, the open one included. `splitting`: a task
+    that does not fit into the open batch fills it up and goes on in others.
     """
 
     largest_task: int
@@ -155,26 +161,30 @@ class BatchQueue:
         self._settings, self._work = settings, work
         self._batches = collections.deque([_Batch()])
 
-    def schedule(self, tasks: list[Task]) -> None:
-        """Lets a task wait its turn, or all parts of one.
+    def schedule(self, task: Task) -> list[Task]:
+        """Lets a task wait its turn.
+
+        Returns:
+          What to wait for: the task, or its parts in the order of its rows.
 
         Raises:
-          ServingError: INVALID_ARGUMENT for a task that no batch can hold;
+          ServingError: INVALID_ARGUMENT for a task that is too large;
             UNAVAILABLE when the queue is full.
         """
-        size = sum(task.size for task in tasks)
-        if size > self._settings.largest_task:
+        if task.size > self._settings.largest_task:
             raise status.invalid(
-                f"Task size {size} is larger than maximum input batch size"
-                f" {self._settings.largest_task}"
+                f"Task size {task.size} is larger than maximum input batch"
+                f" size {self._settings.largest_task}"
             )
         now = time.monotonic()
         with self._work:
             if self.closed:
                 raise status.unavailable("The model is being unloaded")
-            self._check_room(size)
-            if any([self._add(task, now) for task in tasks]):
+            self._check_room(task.size)
+            parts = self._parts(task)
+            if any([self._add(part, now) for part in parts]):
                 self._work.notify()
+        return parts
 
     def take(self, now: float) -> list[Task] | None:
         """The tasks of a batch that is to go now."""
@@ -199,6 +209,17 @@ class BatchQueue:
     def idle(self) -> bool:
         """Whether no task waits or runs."""
         return not self.running and not self._batches[0].tasks
+
+    def _parts(self, task: Task) -> list[Task]:
+        """The first part fills the open batch, as SplitInputTask does."""
+        limit = self._settings.largest_batch
+        room = limit - self._batches[-1].size
+        if not self._settings.splitting or task.size <= room:
+            return [task]
+        starts = [*range(room, task.size, limit), task.size]
+        if room:
+            starts.insert(0, 0)
+        return [task.part(*ends) for ends in itertools.pairwise(starts)]
 
     def _add(self, task: Task, now: float) -> bool:
         """Whether there is now something new to do for a thread."""

@@ -82,19 +82,11 @@ class BatchingServable(Servable):
         size = batch_merge.batch_size(feeds)
         queue = self._queue(tuple(sorted(feeds)), tuple(sorted(set(fetches))))
         deadline = time.monotonic() + timeout if timeout else None
-        largest = self._parameters.execution_size
-        if not self._parameters.splitting or size <= largest:
-            task = Task(feeds, fetches, size, deadline)
-            queue.schedule([task])
-            return _result(task)
-        tasks = []
-        for start in range(0, size, largest):
-            end = min(start + largest, size)
-            part = {name: array[start:end] for name, array in feeds.items()}
-            tasks.append(Task(part, fetches, end - start, deadline))
-        queue.schedule(tasks)
-        parts = [_result(task) for task in tasks]
-        return [np.concatenate(same) for same in zip(*parts, strict=True)]
+        parts = queue.schedule(Task(feeds, fetches, size, deadline))
+        results = [_result(part) for part in parts]
+        if len(results) == 1:
+            return results[0]
+        return [np.concatenate(same) for same in zip(*results, strict=True)]
 
     def close(self) -> None:
         """Finishes what waits, then closes the wrapped servable."""

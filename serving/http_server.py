@@ -5,6 +5,7 @@ server whose connections, bytes and times are bounded:
 
 - A connection without a request costs a few kB; the longest idle one gives
   way when there are too many.
+- No part waits for an acknowledgement (`http_packets.py`).
 - Head and body must come within a time that grows with the body's length; so
   must the client read its answer. Slow clients hold no worker thread.
 
@@ -21,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from serving import http_message, json_answer
+from serving import http_message, http_packets, json_answer
 from serving.http_message import (
     BodyReader,
     Budget,
@@ -253,6 +254,7 @@ class HttpServer:
     ) -> Request:
         if head.headers.get("expect", "").lower() == "100-continue":
             writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        http_packets.acknowledge(writer)
         length = head.headers.get("content-length", "")
         known = int(length) if length.isascii() and length.isdigit() else 0
         # In chunks, as much may come as is allowed.
@@ -284,7 +286,7 @@ class HttpServer:
     async def _send(
         self, writer: asyncio.StreamWriter, answer: Response, keep_alive: bool
     ) -> None:
-        writer.write(answer.encode(keep_alive))
-        writer.write(answer.body)
+        head = answer.encode(keep_alive)
+        http_packets.write(writer, head, answer.body)
         async with asyncio.timeout(self._seconds(len(answer.body))):
             await writer.drain()

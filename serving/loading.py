@@ -1,7 +1,8 @@
-"""Brings one version into memory: loads, wraps, warms up, tries again.
+"""Brings one version into memory, and out of it again.
 
 In: a version's folder, and how to load, wrap and warm up. Out: a Servable
-that is ready to serve, or the ServingError of the last attempt.
+that is ready to serve, or the ServingError of the last attempt. What loading,
+warm-up and unloading leave behind is given back to the system.
 """
 
 import dataclasses
@@ -12,7 +13,7 @@ from collections.abc import Callable
 
 from grpc import StatusCode
 
-from serving import servable
+from serving import memory, servable
 from serving.lifecycle import Version
 from serving.servable import Servable
 from serving.settings import ManagerSettings
@@ -40,7 +41,7 @@ def cold(model: Servable, path: pathlib.Path) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Loader:
-    """Loads versions, a few at a time.
+    """Loads versions, a few at a time, and unloads them.
 
     Attributes:
       settings: retries, threads and tags.
@@ -80,9 +81,18 @@ class Loader:
                     if left == 0:
                         raise
                     _log_retry(version, error, left)
+                finally:
+                    memory.give_back()
             left -= 1
             if version.cancelled.wait(pause):
                 raise given_up
+
+    def unload(self, served: Servable) -> None:
+        """Closes what `load` has returned."""
+        try:
+            served.close()
+        finally:
+            memory.give_back()
 
     def _once(self, path: pathlib.Path) -> Servable:
         bare = servable.load(

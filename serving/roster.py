@@ -270,7 +270,7 @@ class Roster:
             servable, version.servable = version.servable, None
         try:
             assert servable is not None
-            servable.close()
+            self._loader.unload(servable)
         except Exception:
             _LOG.exception(
                 "Closing model %s version %d failed",

@@ -19,7 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from absl import flags
 
 from histogan_tf import program
-from serving import server_flags
+from serving import memory, server_flags
 
 flags.adopt_module_key_flags(server_flags)
 
@@ -30,6 +30,7 @@ def main() -> None:
         print_versions()
         return
     settings = server_flags.settings()
+    memory.limit_arenas()
     from serving.logs import Log
     from serving.server_app import ModelServer
 

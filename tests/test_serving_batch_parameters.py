@@ -84,6 +84,19 @@ def test_defaults(file):
             "max_enqueued_batches { value: -2 }",
             "max_enqueued_batches must be positive; was -2",
         ),
+        (
+            "max_enqueued_batches { value: 0 }"
+            " enable_large_batch_splitting { value: true }",
+            "max_enqueued_batches must be positive; was 0",
+        ),
+        (
+            "max_batch_size { value: 8 }"
+            " enable_large_batch_splitting { value: true }"
+            " max_execution_batch_size { value: 9 }",
+            "When enable_large_batch_splitting is true,"
+            " input_batch_size_limit must be greater than or equal to"
+            " max_execution_batch_size.189",
+        ),
     ],
 )
 def test_values_that_do_not_fit(file, text, message):
@@ -112,11 +125,32 @@ def test_a_model_may_have_none(tmp_path):
     assert batch_parameters.read_model(tmp_path) is None
 
 
-def test_batches_smaller_than_requests():
-    found = BatchParameters(
-        100, enable_large_batch_splitting=True, max_execution_batch_size=8
-    )
-    assert found.execution_size == 8
-    assert found.queue_settings().largest_task == 100
-    with pytest.raises(ServingError, match="8 against 9"):
-        BatchParameters(8, max_execution_batch_size=9)
+SPLIT = """
+max_batch_size { value: 100 }
+max_execution_batch_size { value: 8 }
+enable_large_batch_splitting { value: %s }
+"""
+
+
+@pytest.mark.parametrize(("state", "rows"), [("true", 8), ("false", 100)])
+def test_batches_smaller_than_requests(file, state, rows):
+    found = batch_parameters.read(file(SPLIT % state))
+    assert found.splitting is (state == "true")
+    settings = found.queue_settings()
+    assert settings.splitting is (state == "true")
+    assert (settings.largest_task, settings.largest_batch) == (100, rows)
+
+
+def test_splitting_into_batches_as_large_as_requests(file):
+    text = "enable_large_batch_splitting { value: true }"
+    found = batch_parameters.read(file(text)).queue_settings()
+    assert found.splitting
+    assert (found.largest_task, found.largest_batch) == (1000, 1000)
+
+
+def test_field_numbers_of_tensorflow_serving():
+    # Binary, as in the `.pb` that other tools write.
+    packed = b"\x42\x02\x08\x01" + b"\x4a\x02\x08\x05"
+    proto = batch_parameters.Proto.FromString(packed)
+    assert proto.enable_large_batch_splitting.value
+    assert proto.max_execution_batch_size.value == 5

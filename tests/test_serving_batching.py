@@ -169,6 +169,18 @@ def test_large_requests_are_split_on_demand(make):
     assert sorted(len(call[0]["x:0"]) for call in wrapped.calls) == [1, 4, 4]
 
 
+def test_a_split_request_fails_when_one_part_does(make):
+    servable, wrapped, _ = make(
+        max_batch_size=10,
+        enable_large_batch_splitting=True,
+        max_execution_batch_size=4,
+    )
+    with pytest.raises(ServingError, match="negative"):
+        ask(servable, *range(8), -1)
+    assert len(wrapped.calls) == 3
+    assert ask(servable, 6)[0].tolist() == [5]
+
+
 def test_parameters_of_the_model(tmp_path):
     batcher = Batcher(BatchParameters(num_batch_threads=1), per_model=True)
     wrapped = FunctionServable({}, half_plus_two)

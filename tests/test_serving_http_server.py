@@ -1,14 +1,16 @@
 """serving.http_message and http_server: bounded HTTP/1.1."""
 
+import asyncio
 import contextlib
 import http.client
 import socket
+import statistics
 import threading
 import time
 
 import pytest
 
-from serving import http_message
+from serving import http_message, http_packets
 from serving.http_message import HttpError, Request, Response
 from serving.http_server import HttpLimits, HttpServer
 
@@ -75,6 +77,48 @@ def test_requests(port, data, body):
     assert found.startswith(b"HTTP/1.1 200 OK\r\n")
     assert found.split(b"\r\n\r\n", 1)[1] == body
     assert f"Content-Length: {len(body)}\r\n".encode() in found
+
+
+def test_a_client_that_writes_head_and_body_apart_does_not_wait(port):
+    """Nagle's rule and delayed acknowledgement would make it 40 ms each."""
+    head = b"POST / HTTP/1.1\r\nContent-Length: 300\r\n\r\n"
+    taken = []
+    with socket.create_connection(("127.0.0.1", port), 5) as link:
+        for _ in range(60):
+            start = time.perf_counter()
+            link.sendall(head)
+            link.sendall(b"y" * 300)
+            answer = b""
+            while not answer.endswith(b"y" * 300):
+                answer += link.recv(2**16)
+            taken.append(time.perf_counter() - start)
+    if http_packets.QUICK_ACK is None:
+        pytest.skip("this system cannot acknowledge at once")
+    # A new connection is acknowledged at once for a while, anyway.
+    assert statistics.median(taken[30:]) < 0.03
+
+
+class Sent:
+    """The writer of a connection that keeps what it is given."""
+
+    def __init__(self):
+        self.parts = []
+
+    def write(self, data):
+        self.parts.append(data)
+
+    async def drain(self):
+        pass
+
+
+@pytest.mark.parametrize(("size", "parts"), [(0, 1), (300, 1), (2**20, 2)])
+def test_head_and_body_leave_together(size, parts):
+    server = HttpServer(echo, HttpLimits())
+    sent, body = Sent(), b"x" * size
+    asyncio.run(server._send(sent, Response(200, body), True))
+    found = [part for part in sent.parts if part]
+    assert len(found) == parts
+    assert b"".join(found).split(b"\r\n\r\n", 1)[1] == body
 
 
 def test_expect_100(port):
