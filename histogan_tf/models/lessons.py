@@ -82,13 +82,10 @@ def consistent(grain: float) -> Loss:
 
 
 def painted(weights: tf.Tensor, paint: Paint) -> Loss:
-    """Fresh tissue painted from the batch's masks, real or the teacher's.
-
-    Masks are hard: tissue of a doubtful class would teach nobody.
-    """
+    """Fresh tissue painted from the batch's masks, real or the teacher's."""
 
     def loss(read: Read, batch: Batch, teacher: tf.Tensor) -> tf.Tensor:
-        mask = losses.confident(complete(batch["labels"], teacher), 0.0)
+        mask = complete(batch["labels"], teacher)
         image = paint(mask, batch["style"], batch["seed"])
         return fit(read(tf.stop_gradient(image)), mask, weights)
 
