@@ -6,8 +6,7 @@ seed int64 [B]. Out: trained weights and their exponential averages, which
 are what inference uses.
 
 Teacher forcing (DESIGN section 4): the coarser image of stage k > 0 is the
-real one, averaged 2x2, with blur and noise (conditioning augmentation, Ho
-et al. 2021), so that stages are independent of one another.
+real one (`coarse_view.py`), so that stages are independent of one another.
 
 Every loss is a sum over this replica's images divided by the global batch,
 so sums over replicas are the global loss. Critic and generator are updated
@@ -23,7 +22,7 @@ import tensorflow as tf
 
 from histogan_tf.config import Config, LossConfig, StageConfig
 from histogan_tf.data import colour
-from histogan_tf.models import averages, layers, lessons, losses, noise
+from histogan_tf.models import averages, coarse_view, lessons, losses
 from histogan_tf.models.discriminator import Discriminator
 from histogan_tf.models.generator import Generator, noise_fields
 from histogan_tf.models.lessons import Batch
@@ -31,7 +30,6 @@ from histogan_tf.models.optimizers import adam
 from histogan_tf.models.segmenter import Segmenter, no_opinion
 from histogan_tf.models.segmenter_loss import segmenter_losses
 
-_COARSE_AMOUNT, _COARSE_NOISE, _COARSE_BLUR = 1001, 1002, 1003
 _TERMS = (
     "critic/classes",
     "critic/generated",
@@ -130,21 +128,13 @@ class StageModel(tf.keras.Model):
         )
 
     def coarse(self, batch: Batch) -> tuple[tf.Tensor | None, tf.Tensor | None]:
-        """The real coarser image, enlarged: as it is, and as it is seen.
+        """The real coarser image as it is and as it is seen, see there.
 
-        The generator sees it blurred and noisy, as what the coarser stage
-        paints is softer than what it saw. Both are None at stage 0.
+        Both are None at stage 0.
         """
         if self.index == 0:
             return None, None
-        seed, small = batch["seed"], layers.halve(batch["image"])
-        clean = layers.double(small)
-        blur = noise.uniform(seed, _COARSE_BLUR)[:, None, None]
-        small += blur * (layers.soften(small) - small)
-        limit = self.loss_settings.coarse_noise
-        amount = noise.uniform(seed, _COARSE_AMOUNT)[:, None, None]
-        grain = noise.pixels(seed, _COARSE_NOISE, small, 3)
-        return clean, layers.double(small + limit * amount * grain)
+        return coarse_view.views(batch, self.loss_settings.coarse_noise)
 
     def teach(self, batch: Batch) -> tf.Tensor:
         """The averaged segmenter's probabilities [B, c, c, N]."""
