@@ -4,18 +4,17 @@ import numpy as np
 import pytest
 import tifffile
 
-from histogan_tf import paint_canvas, run_dir, sources
+from histogan_tf import paint_canvas, sources
 from histogan_tf.errors import InputError
 from histogan_tf.paint_canvas import Brush
-from histogan_tf.window_paint import WindowPainter
 
 STYLE = (0.5, -0.5, 0.0, 0.2, 0.1, -0.3)
 SIZE = (150, 213)
 
 
-@pytest.fixture(scope="module")
-def painter(random_run):
-    return WindowPainter(run_dir.load_pyramid(run_dir.open_run(random_run)))
+@pytest.fixture
+def painter(random_painter):
+    return random_painter
 
 
 def mask():
