@@ -1,7 +1,9 @@
 """From a class mask to the polygons of its objects: GeoJSON for QuPath.
 
 In: class mask uint8 [H, W] and the class table. Out: a FeatureCollection with
-one Feature an object, in px of the mask, (0, 0) at its top left corner.
+one Feature an object, as QuPath 0.5 writes annotations (classification with
+name and colour), in px of the mask or, with `scale`, of the slide's level 0.
+(0, 0) is the top left corner.
 
 An object is an 8-connected part of one class, grown over the boundary class
 where there is one (`metrics/labels.py`); boundary between two classes goes to
@@ -25,7 +27,10 @@ from histogan_tf.metrics.labels import label_objects
 
 
 def feature_collection(
-    mask: np.ndarray, table: ClassTable, chosen: Sequence[int]
+    mask: np.ndarray,
+    table: ClassTable,
+    chosen: Sequence[int],
+    scale: float = 1.0,
 ) -> dict[str, Any]:
     """The objects of the chosen classes.
 
@@ -33,6 +38,8 @@ def feature_collection(
       mask: uint8 [H, W], class ids.
       table: names and colours.
       chosen: class ids that make objects; not the boundary class.
+      scale: um/px of the mask over um/px of the slide's level 0, whose px
+        QuPath expects.
     """
     edge = table.boundary.id if table.boundary else None
     claimed = np.zeros(mask.shape, bool)
@@ -42,7 +49,12 @@ def feature_collection(
         labels[claimed] = 0
         claimed |= labels > 0
         features += [
-            _feature(outline(inside, top, left), table.classes[identity])
+            _feature(
+                affinity.scale(
+                    outline(inside, top, left), scale, scale, origin=(0, 0)
+                ),
+                table.classes[identity],
+            )
             for inside, top, left in _objects(labels)
         ]
     return {"type": "FeatureCollection", "features": features}

@@ -1,11 +1,15 @@
 """Outlines of objects: areas of pixels, holes, validity."""
 
+import json
+
 import numpy as np
 import pytest
 
 from histogan_tf import outlines
+from histogan_tf.data import annotations, geojson
 from histogan_tf.data.class_info import ClassInfo
 from histogan_tf.data.classes import ClassTable
+from histogan_tf.data.rasterise import Shapes, rasterise
 
 
 def drawn(*rows):
@@ -87,3 +91,42 @@ def test_the_boundary_parts_objects_and_belongs_to_one_each():
         sorted({x for x, _ in f["geometry"]["coordinates"][0]}) for f in found
     ]
     assert [(c[0], c[-1]) for c in columns] == [(0, 3), (3, 6), (7, 9)]
+
+
+def test_coordinates_of_level_0():
+    mask = np.zeros((10, 20), np.uint8)
+    mask[6:8, 2:4] = 2
+    (found,) = outlines.feature_collection(mask, table(), (2,), 2.5)["features"]
+    ring = found["geometry"]["coordinates"][0]
+    assert set(map(tuple, ring)) == {(5, 15), (10, 15), (10, 20), (5, 20)}
+
+
+def test_what_is_written_reads_back_as_the_same_mask(tmp_path):
+    rows, columns = np.mgrid[-30:31, -40:41]
+    radius = np.hypot(rows, columns)
+    mask = np.where(radius < 26, 1, 0) + np.where(radius < 10, 1, 0)
+    mask = mask.astype(np.uint8)
+    written = outlines.feature_collection(mask, table(), (1, 2), 4.0)
+    assert [len(f["geometry"]["coordinates"]) for f in written["features"]] == [
+        2,
+        1,
+    ]
+    path = tmp_path / "a.geojson"
+    path.write_text(json.dumps(written))
+    shapes, notes = annotations.to_shapes(
+        geojson.read(path), path, table(), 61 * 4, 81 * 4
+    )
+    found = rasterise(Shapes(shapes, 0.25), 0, 0, 61, 81, 1.0)
+    np.testing.assert_array_equal(np.where(found == 255, 0, found), mask)
+    assert notes == ()
+
+
+def test_a_feature_is_as_qupath_writes_it():
+    mask = np.ones((2, 3), np.uint8)
+    (found,) = outlines.feature_collection(mask, table(), (1,))["features"]
+    assert found["type"] == "Feature"
+    assert found["properties"] == {
+        "objectType": "annotation",
+        # QuPath 0.5 refuses a class with a name and no colour.
+        "classification": {"name": "gland", "color": [1, 2, 3]},
+    }

@@ -30,7 +30,6 @@ IMAGE_EXTENSIONS = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff")
 MASK_EXTENSIONS = (".png", ".bmp", ".tif", ".tiff")
 
 _BMP, _JPEG = b"BM", b"\xff\xd8\xff"
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 class UnreadableError(InputError):
@@ -48,7 +47,16 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
       UnreadableError: not a whole PNG, BMP, JPEG or TIFF image.
       InputError: samples that are not unsigned integers of up to 16 bits.
     """
-    array = _pixels(path, png.decode, _tiff_image)
+    return as_rgb(_pixels(path, png.decode, _tiff_image), path)
+
+
+def as_rgb(array: np.ndarray, path: str | os.PathLike) -> np.ndarray:
+    """Pixels [H, W] or [H, W, C <= 4] as uint8 RGB [H, W, 3]; see the module.
+
+    Raises:
+      InputError: samples that are not unsigned integers of up to 16 bits;
+        it names `path`.
+    """
     if array.dtype == np.uint16:
         array = ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if array.dtype != np.uint8:
@@ -93,7 +101,7 @@ def write_png(path: str | os.PathLike, array: np.ndarray) -> None:
 def read_mpp(path: str | os.PathLike) -> float | None:
     """Microns per pixel that the file states (TIFF only), or None."""
     with _reading(path) as file:
-        if file.read(4) not in _TIFF:
+        if file.read(4) not in tiff.SIGNATURES:
             return None
     try:
         return tiff.stated_mpp(path)
@@ -121,7 +129,7 @@ def _pixels(
         png.SIGNATURE: functools.partial(decode_png, data),
         _BMP: functools.partial(_decode_bmp, data),
         _JPEG: functools.partial(_decode_cv2, data),
-    } | dict.fromkeys(_TIFF, functools.partial(decode_tiff, path))
+    } | dict.fromkeys(tiff.SIGNATURES, functools.partial(decode_tiff, path))
     fitting = [r for start, r in readers.items() if data.startswith(start)]
     if not fitting:
         raise UnreadableError(path, "not a PNG, BMP, JPEG or TIFF image")
@@ -158,13 +166,5 @@ def _tiff_values(path: str | os.PathLike) -> np.ndarray:
 
 
 def _tiff_image(path: str | os.PathLike) -> np.ndarray:
-    """Applies the colour map and turns white-is-zero round."""
     pixels = tiff.read(path)
-    array = pixels.array
-    if pixels.colormap is not None and array.ndim == 2:
-        return (pixels.colormap.T >> 8).astype(np.uint8)[array]
-    if array.dtype == bool:
-        array = array.astype(np.uint8) * np.uint8(255)
-    if pixels.white_is_zero:
-        return np.iinfo(array.dtype).max - array
-    return array
+    return tiff.displayed(pixels.array, pixels.colormap, pixels.white_is_zero)

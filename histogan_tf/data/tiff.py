@@ -22,6 +22,7 @@ import tifffile
 from histogan_tf.errors import InputError
 
 LARGEST_MPP = 20.0
+SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 # What tifffile warns of is raised here as an error, or harmless.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
@@ -76,6 +77,23 @@ def read(path: str | os.PathLike) -> TiffPixels:
     return TiffPixels(array, colormap, inverted)
 
 
+def displayed(
+    array: np.ndarray, colormap: np.ndarray | None, white_is_zero: bool
+) -> np.ndarray:
+    """Stored values as they look: colour map applied, white-is-zero turned.
+
+    Args:
+      array: [H, W] or [H, W, C].
+      colormap: uint16 [3, 2**bits] or None; for [H, W] only.
+      white_is_zero: whether 0 is the brightest value.
+    """
+    if colormap is not None and array.ndim == 2:
+        return (colormap.T >> 8).astype(np.uint8)[array]
+    if array.dtype == bool:
+        array = array.astype(np.uint8) * np.uint8(255)
+    return np.iinfo(array.dtype).max - array if white_is_zero else array
+
+
 def stated_mpp(path: str | os.PathLike) -> float | None:
     """Microns per pixel that a TIFF states, or None.
 
@@ -89,7 +107,11 @@ def stated_mpp(path: str | os.PathLike) -> float | None:
                 break
         else:
             return None
-    across, down = found
+    return square(*found, path)
+
+
+def square(across: float, down: float, path: str | os.PathLike) -> float:
+    """um/px of square pixels; raises InputError if more than 1 % apart."""
     if abs(across - down) > 0.01 * down:
         raise InputError(
             f"{path}: {across:g} um/px across but {down:g} down; square"

@@ -1,0 +1,127 @@
+"""Mask images and label TIFFs as labels of a slide.
+
+In: a mask as large as the slide's level 0 or some number of times smaller
+(PNG, BMP; TIFF, tiled or pyramidal, of which level 0 is read window by
+window), and the class table. Out: class ids of any window at any um/px.
+
+A pixel of the grid at X um/px (that of `slides.py`) has the class of the mask's
+pixel that holds its centre; beyond the border it is 255.
+"""
+
+import dataclasses
+import os
+from collections.abc import Callable
+
+import numpy as np
+
+from histogan_tf.data import images, tiff_blocks
+from histogan_tf.data.blocks import Backend, BlockImage, Level
+from histogan_tf.data.classes import IGNORE, ClassTable
+from histogan_tf.data.slides import Slide
+from histogan_tf.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class MaskFile:
+    """An open mask; `mpp` is um/px down and across."""
+
+    path: str | os.PathLike
+    table: ClassTable
+    image: BlockImage
+    mpp: tuple[float, float]
+
+    def read(
+        self, row: int, column: int, height: int, width: int, mpp: float
+    ) -> np.ndarray:
+        """Class ids uint8 [height, width] of a window of the grid.
+
+        Raises:
+          InputError: a value of the mask is in no class.
+        """
+        level = self.image.levels[0]
+        rows = _places(row, height, mpp / self.mpp[0])
+        columns = _places(column, width, mpp / self.mpp[1])
+        out = np.full((height, width), IGNORE, np.uint8)
+        inner = (rows >= 0) & (rows < level.height)
+        across = (columns >= 0) & (columns < level.width)
+        if not inner.any() or not across.any():
+            return out
+        rows, columns = rows[inner], columns[across]
+        raw = self.image.window(
+            0,
+            int(rows[0]),
+            int(columns[0]),
+            int(rows[-1] - rows[0]) + 1,
+            int(columns[-1] - columns[0]) + 1,
+        )
+        picked = raw[(rows - rows[0])[:, None], columns - columns[0]]
+        ids = self.table.map_mask(picked, self.path)
+        out[np.ix_(inner, across)] = ids
+        return out
+
+    def close(self) -> None:
+        """Closes the file."""
+        self.image.close()
+
+
+def open_mask(
+    path: str | os.PathLike, table: ClassTable, slide: Slide
+) -> MaskFile:
+    """Opens a mask of a slide.
+
+    Raises:
+      UnreadableError: no whole image.
+      InputError: a JPEG, samples that are no integers, or a mask whose extent
+        is not the slide's.
+    """
+    backend = _backend(path, table.by_color)
+    image = BlockImage(backend)
+    level = image.levels[0]
+    try:
+        _check_extent(path, level, backend.mpp, slide)
+    except InputError:
+        image.close()
+        raise
+    scale = (
+        slide.mpp * slide.height / level.height,
+        slide.mpp * slide.width / level.width,
+    )
+    return MaskFile(path, table, image, scale)
+
+
+def _backend(path: str | os.PathLike, colors: bool) -> Backend:
+    if tiff_blocks.is_tiff(path):
+        return tiff_blocks.open_stored(path, colors)
+    raw = images.read_mask_raw(path, colors)
+    height, width = raw.shape[:2]
+    close: Callable[[], None] = lambda: None  # noqa: E731
+    level = Level(height, width, height, width)
+    return Backend((level,), lambda *_: raw, close, None)
+
+
+def _places(start: int, count: int, ratio: float) -> np.ndarray:
+    """Mask pixels that hold the centres of `count` grid pixels."""
+    centres = (np.arange(start, start + count, dtype=np.int64) + 0.5) * ratio
+    return np.floor(centres).astype(np.int64)
+
+
+def _check_extent(
+    path: str | os.PathLike, level: Level, mpp: float | None, slide: Slide
+) -> None:
+    """Raises InputError unless mask and slide cover the same area."""
+    reduction = slide.width / level.width
+    wanted = slide.height / reduction
+    # One pixel for the height's rounding, and what the width's leaves open.
+    slack = 1.0 + wanted / level.width
+    if abs(level.height - wanted) > slack or reduction < 1 - 1 / level.width:
+        raise InputError(
+            f"{path}: {level.width} x {level.height} px; its slide"
+            f" {slide.path} has {slide.width} x {slide.height}, and masks are"
+            " as large or a number of times smaller"
+        )
+    stated = (mpp or 0.0) * level.width
+    if stated and abs(stated / (slide.mpp * slide.width) - 1) > 0.02:
+        raise InputError(
+            f"{path}: {stated:.0f} um wide by its own um/px, but its slide"
+            f" {slide.path} is {slide.mpp * slide.width:.0f} um wide"
+        )

@@ -1,0 +1,93 @@
+"""Scanner files read block by block through openslide (SVS, NDPI, MRXS, ...).
+
+In: the path of a file that openslide knows by a scanner's name. Out: a Backend
+of uint8 RGB blocks. What the scanner left out (alpha 0) is white.
+
+Blocks lie on a fixed grid of each level: at levels whose downsample is no whole
+number openslide resamples a little, and windows cut at will would differ in
+the last bits. Coordinates are openslide's own: MRXS has an empty margin
+(`openslide.bounds-x`), which QuPath crops away.
+"""
+
+import os
+
+import numpy as np
+import openslide
+
+from histogan_tf.data import tiff
+from histogan_tf.data.blocks import Backend, Level
+from histogan_tf.data.images import UnreadableError
+
+_SIDE = 512
+
+
+def vendor(path: str | os.PathLike) -> str | None:
+    """The scanner's name, or None where openslide knows no more than we do.
+
+    Generic TIFFs are left to tifffile, which reads more kinds of them, and
+    pyramids in sub-IFDs.
+    """
+    found = openslide.OpenSlide.detect_format(path)
+    return None if found == "generic-tiff" else found
+
+
+def open_rgb(path: str | os.PathLike, mpp: float | None) -> Backend:
+    """Blocks as uint8 RGB [h, w, 3]; um/px is `mpp`, else the file's.
+
+    Raises:
+      UnreadableError: damaged, or cut short.
+      InputError: pixels that are not square, where `mpp` is None.
+    """
+    try:
+        slide = openslide.OpenSlide(path)
+    except openslide.OpenSlideError as error:
+        raise UnreadableError(path, str(error)) from error
+    levels = tuple(_level(slide, k) for k in range(slide.level_count))
+
+    def read_block(level: int, i: int, j: int) -> np.ndarray:
+        size, factor = levels[level], slide.level_downsamples[level]
+        left, top = j * size.block_width, i * size.block_height
+        corner = (round(left * factor), round(top * factor))
+        wanted = (
+            min(size.block_width, size.width - left),
+            min(size.block_height, size.height - top),
+        )
+        try:
+            pixels = np.asarray(slide.read_region(corner, level, wanted))
+        except openslide.OpenSlideError as error:
+            raise UnreadableError(path, str(error)) from error
+        return _on_white(pixels)
+
+    return Backend(
+        levels, read_block, slide.close, mpp or _stated_mpp(slide, path)
+    )
+
+
+def _level(slide: openslide.OpenSlide, number: int) -> Level:
+    width, height = slide.level_dimensions[number]
+    sides = []
+    for name in ("height", "width"):
+        key = f"openslide.level[{number}].tile-{name}"
+        tile = int(slide.properties.get(key, _SIDE))
+        # Whole tiles, so that none is decoded for two blocks.
+        sides.append(tile * max(1, round(_SIDE / tile)))
+    return Level(height, width, *sides)
+
+
+def _stated_mpp(
+    slide: openslide.OpenSlide, path: str | os.PathLike
+) -> float | None:
+    keys = (openslide.PROPERTY_NAME_MPP_X, openslide.PROPERTY_NAME_MPP_Y)
+    found = [slide.properties.get(key) for key in keys]
+    if found[0] is None or found[1] is None:
+        return None
+    return tiff.square(float(found[0]), float(found[1]), path)
+
+
+def _on_white(pixels: np.ndarray) -> np.ndarray:
+    """uint8 RGBA [h, w, 4] over white, as RGB."""
+    alpha = pixels[..., 3:]
+    if (alpha == 255).all():
+        return np.ascontiguousarray(pixels[..., :3])
+    mixed = pixels[..., :3] * (alpha / 255.0) + (255.0 - alpha)
+    return np.rint(mixed).astype(np.uint8)

@@ -1,0 +1,202 @@
+"""TIFF files read block by block: OME-TIFF, pyramidal, tiled or plain.
+
+In: the path of a TIFF (classic or BigTIFF; levels as sub-IFDs or as pages).
+Out: a Backend whose blocks are the file's own tiles or strips, as stored.
+
+The first series is read. Its axes may be YX, YXS, SYX or CYX with up to four
+samples (QuPath and Bio-Formats write RGB in each of these ways); other axes
+must have length 1. Tiles that the file leaves out are 0 in label images and
+white in others.
+"""
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import tifffile
+
+from histogan_tf.data import tiff
+from histogan_tf.data.blocks import Backend, Level
+from histogan_tf.data.images import UnreadableError, as_rgb
+from histogan_tf.errors import InputError
+
+_JPEG = {6, 7, 34892, 33007}
+_MOST_SAMPLES = 4
+
+
+def open_rgb(path: str | os.PathLike, mpp: float | None) -> Backend:
+    """Blocks as uint8 RGB [h, w, 3]; um/px is `mpp`, else the file's.
+
+    Raises:
+      UnreadableError: no TIFF, cut short, or not one flat image.
+      InputError: pixels that are not square, where `mpp` is None.
+    """
+
+    def shown(stored: np.ndarray, key: tifffile.TiffPage) -> np.ndarray:
+        colormap = None if key.colormap is None else np.asarray(key.colormap)
+        white_is_zero = key.photometric == tifffile.PHOTOMETRIC.MINISWHITE
+        return as_rgb(tiff.displayed(stored, colormap, white_is_zero), path)
+
+    return _open(path, mpp, shown, missing=255)
+
+
+def open_stored(path: str | os.PathLike, colors: bool) -> Backend:
+    """Blocks of a mask, integers [h, w], or RGB [h, w, 3].
+
+    Args:
+      path: a TIFF.
+      colors: a colour map gives its colours; else its indices.
+
+    Raises:
+      UnreadableError: no TIFF, cut short, or not one flat image.
+      InputError: samples that are no integers; pixels that are not square.
+    """
+
+    def kept(stored: np.ndarray, key: tifffile.TiffPage) -> np.ndarray:
+        if colors and key.colormap is not None:
+            stored = tiff.displayed(stored, np.asarray(key.colormap), False)
+        if stored.dtype == bool:
+            stored = stored.astype(np.uint8)
+        if stored.dtype.kind not in "ui":
+            raise InputError(
+                f"{path}: samples are {stored.dtype}; integers needed"
+            )
+        if stored.ndim == 3:
+            return stored[..., 0] if stored.shape[2] < 3 else stored[..., :3]
+        return stored
+
+    return _open(path, None, kept, missing=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Pages:
+    """One level: the pages that hold its channels (one page for RGB)."""
+
+    keyframe: Any
+    pages: tuple[Any, ...]
+
+    @property
+    def planes(self) -> int:
+        """Samples that a page stores one after the other."""
+        return self.keyframe.samplesperpixel if self.separate else 1
+
+    @property
+    def separate(self) -> bool:
+        return (
+            self.keyframe.planarconfig == tifffile.PLANARCONFIG.SEPARATE
+            and self.keyframe.samplesperpixel > 1
+        )
+
+    def size(self) -> Level:
+        """Size of the level and of its tiles or strips."""
+        key = self.keyframe
+        tall = key.tilelength if key.is_tiled else key.rowsperstrip
+        wide = key.tilewidth if key.is_tiled else key.imagewidth
+        tall = min(tall, key.imagelength) if not key.is_tiled else tall
+        return Level(key.imagelength, key.imagewidth, tall, wide)
+
+
+def _open(
+    path: str | os.PathLike,
+    mpp: float | None,
+    convert: Callable[[np.ndarray, Any], np.ndarray],
+    missing: int,
+) -> Backend:
+    with _reading(path), contextlib.ExitStack() as stack:
+        tif = stack.enter_context(tifffile.TiffFile(path))
+        levels = _levels(tif, path)
+        sizes = tuple(level.size() for level in levels)
+        stated = mpp or tiff.stated_mpp(path)
+        close = stack.pop_all().close
+
+    def read_block(level: int, i: int, j: int) -> np.ndarray:
+        pages, size = levels[level], sizes[level]
+        index = i * -(-size.width // size.block_width) + j
+        with _reading(path):
+            return convert(_decode(pages, size, index, missing), pages.keyframe)
+
+    return Backend(sizes, read_block, close, stated)
+
+
+@contextlib.contextmanager
+def _reading(path: str | os.PathLike) -> Iterator[None]:
+    """Turns the many errors of tifffile and its codecs into one."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise UnreadableError(path, str(error) or repr(error)) from error
+
+
+def _levels(
+    tif: tifffile.TiffFile, path: str | os.PathLike
+) -> tuple[_Pages, ...]:
+    if not tif.series:
+        raise ValueError("cut short: no page")
+    series, end = tif.series[0], os.path.getsize(path)
+    levels = []
+    for level in series.levels:
+        pages = tuple(page for page in level.pages if page is not None)
+        found = _Pages(level.keyframe, pages)
+        samples = len(pages) * found.keyframe.samplesperpixel
+        flat = len(pages) == 1 or found.keyframe.samplesperpixel == 1
+        if not flat or samples > _MOST_SAMPLES or found.keyframe.imagedepth > 1:
+            raise ValueError(
+                f"shape {list(series.shape)} of axes {series.axes}; one flat"
+                " image is needed"
+            )
+        levels.append(found)
+        for page in pages:
+            starts = np.asarray(page.dataoffsets, np.int64)
+            sizes = np.asarray(page.databytecounts, np.int64)
+            if len(starts) != len(sizes) or (starts + sizes > end).any():
+                raise ValueError("cut short")
+    return tuple(levels)
+
+
+def _decode(pages: _Pages, size: Level, index: int, missing: int) -> np.ndarray:
+    """One block, [h, w] or [h, w, C], as stored."""
+    down = -(-size.height // size.block_height)
+    across = -(-size.width // size.block_width)
+    parts = [
+        _segment(page, pages.keyframe, index + plane * down * across)
+        for page in pages.pages
+        for plane in range(pages.planes)
+    ]
+    samples = 1 if pages.separate else pages.keyframe.samplesperpixel
+    shape = (size.block_height, size.block_width, samples)
+    full = [
+        np.full(shape, missing, pages.keyframe.dtype) if part is None else part
+        for part in parts
+    ]
+    block = np.concatenate(full, axis=-1)
+    return block[..., 0] if block.shape[-1] == 1 else block
+
+
+def _segment(page: Any, keyframe: Any, index: int) -> np.ndarray | None:
+    """Decodes one tile or strip, [h, w, C]; None where none is stored."""
+    more: dict[str, Any] = {"_fullsize": keyframe.is_tiled}
+    if keyframe.compression in _JPEG:
+        more["jpegtables"] = page.jpegtables
+        more["jpegheader"] = keyframe.jpegheader
+    count = page.databytecounts[index]
+    if not count:
+        return None
+    file = page.parent.filehandle
+    # One file position for all threads.
+    with file.lock:
+        file.seek(page.dataoffsets[index])
+        data = file.read(count)
+    found = keyframe.decode(data, index, **more)[0]
+    return None if found is None else found[0]
+
+
+def is_tiff(path: str | os.PathLike) -> bool:
+    """Whether a file begins as a TIFF does."""
+    with pathlib.Path(path).open("rb") as file:
+        return file.read(4) in tiff.SIGNATURES
