@@ -41,23 +41,30 @@ def feature_collection(
       scale: um/px of the mask over um/px of the slide's level 0, whose px
         QuPath expects.
     """
+    features = []
+    for info, inside, top, left in objects(mask, table, chosen):
+        shape = outline(inside, top, left)
+        scaled = affinity.scale(shape, scale, scale, origin=(0, 0))
+        features.append(_feature(scaled, info))
+    return {"type": "FeatureCollection", "features": features}
+
+
+def objects(
+    mask: np.ndarray, table: ClassTable, chosen: Sequence[int]
+) -> Iterator[tuple[ClassInfo, np.ndarray, int, int]]:
+    """Each object of the chosen classes, see `feature_collection`.
+
+    Yields:
+      Its class, its pixels bool [h, w], and their top and left.
+    """
     edge = table.boundary.id if table.boundary else None
     claimed = np.zeros(mask.shape, bool)
-    features = []
     for identity in chosen:
         labels = label_objects(mask, (identity,), edge)
         labels[claimed] = 0
         claimed |= labels > 0
-        features += [
-            _feature(
-                affinity.scale(
-                    outline(inside, top, left), scale, scale, origin=(0, 0)
-                ),
-                table.classes[identity],
-            )
-            for inside, top, left in _objects(labels)
-        ]
-    return {"type": "FeatureCollection", "features": features}
+        for inside, top, left in _objects(labels):
+            yield table.classes[identity], inside, top, left
 
 
 def outline(

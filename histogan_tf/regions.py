@@ -119,6 +119,28 @@ class StageRegion:
     mask: Box
 
 
+@dataclass(frozen=True)
+class Layout:
+    """How networks, coarsest first, lie on a canvas: see `extent`."""
+
+    needs: tuple[Need, ...]
+    multiple: int
+    margin: int
+
+    def plan(
+        self, height: int, width: int, window: Box
+    ) -> tuple[list[StageRegion], Box]:
+        """What a window of a canvas needs.
+
+        Returns:
+          The stages' regions, coarsest first, and the box of the finest
+          scale that all of them see.
+        """
+        whole = extent(height, width, self.multiple, self.margin)
+        found = stage_regions(self.needs, window, whole)
+        return found, mask_box(found, self.multiple, whole)
+
+
 def extent(height: int, width: int, multiple: int, margin: int) -> Box:
     """A canvas with its mirrored border: `margin` or more a side.
 

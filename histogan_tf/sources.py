@@ -1,8 +1,8 @@
 """Class masks and images that are read by windows, never held whole.
 
-In: an array, or any function that reads a window (`polygons.py` paints them,
-`data/label_file.py` reads them from a TIFF). Out: a `Source`: its size and
-`read(row, column, height, width)`, which gives the pixels of a window inside.
+In: an array, or any function that reads a window (`data/slides.py`,
+`data/annotations.py` and `data/blocks.py` have such). Out: a `Source`: its size
+and `read(row, column, height, width)`, the pixels of a window inside it.
 
 Beyond its border a source is mirrored (`mirrored`), the element before the
 first being the first itself, as `preprocess.mirror` does with whole tensors.
@@ -40,6 +40,15 @@ def from_array(values: np.ndarray) -> Source:
         return np.asarray(values[row : row + height, column : column + width])
 
     return Source(values.shape[0], values.shape[1], read)
+
+
+def at_scale(
+    size: tuple[int, int],
+    read: Callable[[int, int, int, int, float], np.ndarray],
+    mpp: float,
+) -> Source:
+    """What reads windows at any um/px (slides, annotations), at `mpp`."""
+    return Source(size[0], size[1], lambda *box: read(*box, mpp))
 
 
 def mirrored(source: Source, box: Box) -> np.ndarray:

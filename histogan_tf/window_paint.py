@@ -17,10 +17,9 @@ from histogan_tf.data import colour
 from histogan_tf.models import layers
 from histogan_tf.models.generator import noise_fields
 from histogan_tf.pyramid import Pyramid
-from histogan_tf.regions import Box, Need
+from histogan_tf.regions import Box, Layout, Need
 from histogan_tf.sources import Source
-
-_ROWS = tf.int64
+from histogan_tf.tensor_boxes import cut, start_of
 
 
 class WindowPainter:
@@ -35,13 +34,17 @@ class WindowPainter:
     def __init__(self, pyramid: Pyramid):
         """Traces nothing yet."""
         self.pyramid = pyramid
-        self.needs = paint_needs(pyramid.config)
+        self.layout = Layout(
+            tuple(paint_needs(pyramid.config)),
+            pyramid.multiple,
+            canvas.border(len(pyramid.stages)),
+        )
         self.paint = tf.function(
             self._paint,
             input_signature=[
                 tf.TensorSpec([None, None], tf.uint8),
-                tf.TensorSpec([len(self.needs), 3, 4], _ROWS),
-                tf.TensorSpec([2], _ROWS),
+                tf.TensorSpec([len(pyramid.stages), 3, 4], tf.int64),
+                tf.TensorSpec([2], tf.int64),
                 tf.TensorSpec([], tf.int64),
                 tf.TensorSpec([colour.STYLE_SIZE], tf.float32),
             ],
@@ -122,19 +125,10 @@ class WindowPainter:
     def _plan(
         self, mask_source: Source, window: Box
     ) -> tuple[list[regions.StageRegion], Box]:
-        """Regions of every stage, and the box of the mask they see."""
-        multiple = self.pyramid.multiple
-        whole = regions.extent(
-            mask_source.height,
-            mask_source.width,
-            multiple,
-            canvas.border(len(self.needs)),
-        )
-        found = regions.stage_regions(self.needs, window, whole)
-        return found, regions.mask_box(found, multiple, whole)
+        return self.layout.plan(mask_source.height, mask_source.width, window)
 
     def _paint(self, ids, boxes, origin, seed, style):
-        count = len(self.needs)
+        count = len(self.pyramid.stages)
         soft = preprocess.one_hot(ids[None], self.pyramid.classes)
         masks = layers.levels_of(soft, count)[::-1]
         image, out = None, []
@@ -145,9 +139,9 @@ class WindowPainter:
             mask = cut(masks[index], start, seen)
             if image is not None:
                 previous = boxes[index - 1, 0]
-                image = cut(layers.double(image), 2 * _start(previous), body)
+                image = cut(layers.double(image), 2 * start_of(previous), body)
             painted = self._stage(index, mask, seen, body, image, seed, style)
-            image = cut(painted, _start(body), result)
+            image = cut(painted, start_of(body), result)
             out.append(image[0])
         return out
 
@@ -157,7 +151,7 @@ class WindowPainter:
         config = self.pyramid.config
         levels = len(config.stages[index].generator.widths)
         masks = [
-            cut(values, _start(seen) // 2**level, body // 2**level)
+            cut(values, start_of(seen) // 2**level, body // 2**level)
             for level, values in enumerate(generator.surroundings(mask, levels))
         ]
         noises = noise_fields(
@@ -181,22 +175,3 @@ def paint_needs(config: Config) -> list[Need]:
             for index, stage in enumerate(config.stages)
         )
     ]
-
-
-def cut(values: tf.Tensor, start: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
-    """The part of [B, H, W, C] in a box.
-
-    Args:
-      start: int64 [2], absolute row and column of the first pixel.
-      box: int64 [4], top, bottom, left, right.
-    """
-    top, bottom, left, right = tf.unstack(box)
-    return values[
-        :,
-        top - start[0] : bottom - start[0],
-        left - start[1] : right - start[1],
-    ]
-
-
-def _start(box: tf.Tensor) -> tf.Tensor:
-    return tf.gather(box, [0, 2])

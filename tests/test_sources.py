@@ -56,6 +56,14 @@ def test_rescaled_windows_are_those_of_the_resampled_whole(target):
     np.testing.assert_array_equal(part, whole[row : row + 1, column:])
 
 
+def test_at_scale_reads_at_its_own():
+    seen = []
+    source = sources.at_scale((7, 9), lambda *box: seen.append(box), 0.5)
+    source.read(1, 2, 3, 4)
+    assert seen == [(1, 2, 3, 4, 0.5)]
+    assert (source.height, source.width) == (7, 9)
+
+
 def test_mapped_changes_each_window():
     source = sources.mapped(sources.from_array(VALUES), lambda v: v // 2)
     found = source.read(3, 4, 5, 6)

@@ -2,7 +2,7 @@
 
 In: mask files (PNG, BMP, TIFF) and the run's classes. Out: `Source`s of class
 ids at the run's finest um/px. TIFFs are never held whole, unless they are one
-compressed strip or hold colours.
+strip.
 """
 
 import hashlib
@@ -98,9 +98,13 @@ def digest(path: pathlib.Path) -> str:
 
 def _raw(path: pathlib.Path, colors: bool) -> "Source":
     from histogan_tf import sources
-    from histogan_tf.data import images, label_file
+    from histogan_tf.data import images, tiff_blocks
+    from histogan_tf.data.blocks import BlockImage
 
-    tiff = path.suffix.lower() in (".tif", ".tiff")
-    if tiff and not colors:
-        return label_file.source(path)
+    if tiff_blocks.is_tiff(path):
+        image = BlockImage(tiff_blocks.open_stored(path, colors))
+        level = image.levels[0]
+        return sources.Source(
+            level.height, level.width, lambda *box: image.window(0, *box)
+        )
     return sources.from_array(images.read_mask_raw(path, colors))
