@@ -48,7 +48,12 @@ def at_scale(
     mpp: float,
 ) -> Source:
     """What reads windows at any um/px (slides, annotations), at `mpp`."""
-    return Source(size[0], size[1], lambda *box: read(*box, mpp))
+    return Source(
+        *size,
+        lambda row, column, height, width: read(
+            row, column, height, width, mpp
+        ),
+    )
 
 
 def mirrored(source: Source, box: Box) -> np.ndarray:

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from histogan_tf.errors import InputError
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 # 4096 x 4096: about what one forward pass of `base` can hold in 16 GB.
 LARGE = 2**24
+TILE = 512
 _CHECKED = 4096  # side of what is looked at at once
 
 
@@ -88,6 +91,17 @@ def pixels(path: pathlib.Path) -> int:
         # The check of all files says what is wrong with this one.
         return 0
     return abs(width * height)
+
+
+def checked_window(side: int) -> int:
+    """The side of windows.
+
+    Raises:
+      InputError: tiles do not fill it.
+    """
+    if side % TILE:
+        raise InputError(f"--window {side}: a multiple of {TILE} is allowed")
+    return side
 
 
 def digest(path: pathlib.Path) -> str:

@@ -145,7 +145,7 @@ def paint_canvases(run: "RunDir", paths: list[pathlib.Path]) -> None:
         flags.FLAGS.output,
         flags.FLAGS.seed,
         flags.FLAGS.samples,
-        flags.FLAGS.window,
+        canvas_masks.checked_window(flags.FLAGS.window),
         flags.FLAGS.jpeg_quality,
     )
     count = synthesize_canvas.paint_all(

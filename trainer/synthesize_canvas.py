@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from histogan_tf.errors import InputError
 from histogan_tf.progress_bar import progress_bar
 from trainer import canvas_masks, input_files
 from trainer.canvas_masks import MaskReader
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from histogan_tf.window_paint import WindowPainter
 
 Style = Callable[[str, int], tuple[str, "np.ndarray"]]
-TILE = 512
 
 
 @dataclass(frozen=True)
@@ -36,13 +34,6 @@ class Request:
     samples: int
     window: int
     jpeg: int
-
-    def __post_init__(self) -> None:
-        # Before any folder is made, which would belong to this value.
-        if self.window % TILE:
-            raise InputError(
-                f"--window {self.window}: a multiple of {TILE} is allowed"
-            )
 
     @property
     def seeds(self) -> range:
@@ -130,7 +121,11 @@ def _paint(
     from histogan_tf.paint_canvas import Brush, paint_canvas
 
     brush = Brush(
-        job["seed"], tuple(job["style"]), request.window, TILE, request.jpeg
+        job["seed"],
+        tuple(job["style"]),
+        request.window,
+        canvas_masks.TILE,
+        request.jpeg,
     )
     paint_canvas(
         painter,
