@@ -41,8 +41,7 @@ def atomic_directory(path: str | os.PathLike) -> Iterator[pathlib.Path]:
       InputError: `path` exists already and is not an empty folder.
     """
     path = pathlib.Path(path)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise _taken(path)
+    check_free(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _sibling(path)
     try:
@@ -55,6 +54,13 @@ def atomic_directory(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     sync(path.parent)
+
+
+def check_free(path: str | os.PathLike) -> None:
+    """Raises InputError if something other than an empty folder is there."""
+    path = pathlib.Path(path)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise _taken(path)
 
 
 def _sibling(path: pathlib.Path) -> pathlib.Path:

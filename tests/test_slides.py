@@ -1,5 +1,7 @@
 """Slides of every format: scale, borders, and reads that tile seamlessly."""
 
+import concurrent.futures
+
 import numpy as np
 import openslide
 import pytest
@@ -169,22 +171,6 @@ def test_a_tile_that_is_left_out_is_white(tmp_path):
     assert (found[:, :64] == 0).all() and (found[:, 64:] == 255).all()
 
 
-def test_16_bits_and_inverted_grey(tmp_path):
-    deep = IMAGE.astype(np.uint16) * 257
-    tifffile.imwrite(tmp_path / "16.tif", deep, photometric="rgb")
-    grey = IMAGE[..., 0]
-    tifffile.imwrite(
-        tmp_path / "grey.tif", 255 - grey, photometric="miniswhite"
-    )
-    for name, wanted in (
-        ("16.tif", IMAGE),
-        ("grey.tif", np.repeat(grey[..., None], 3, 2)),
-    ):
-        with slides.open_slide(tmp_path / name, 1.0) as slide:
-            found = slide.read_region(0, 0, 149, 203, 1.0)
-        np.testing.assert_array_equal(found, wanted)
-
-
 def test_real_svs(real_data):
     path = real_data / "slides/CMU-1-Small-Region.svs"
     other = openslide.OpenSlide(path)
@@ -276,13 +262,14 @@ def test_a_stack_is_refused(tmp_path):
         slides.open_slide(path, 1.0)
 
 
-def test_palettes_show_their_colours(tmp_path):
-    path = tmp_path / "palette.tif"
-    indices = np.array([[0, 1], [2, 1]], np.uint8)
-    colors = np.zeros((3, 256), np.uint16)
-    colors[:, 1], colors[:, 2] = (25700, 0, 0), (0, 51400, 257)
-    tifffile.imwrite(path, indices, photometric="palette", colormap=colors)
-    with slides.open_slide(path, 1.0) as slide:
-        found = slide.read_region(0, 0, 2, 2, 1.0)
-    wanted = [[[0, 0, 0], [100, 0, 0]], [[0, 200, 1], [100, 0, 0]]]
+@pytest.mark.parametrize("name", ["ome.ome.tif", "strips.tif"])
+def test_threads_share_a_slide(files, name):
+    boxes = [(r, c, 40, 50, 0.9) for r in range(0, 80, 9) for c in (0, 31, 60)]
+    with slides.open_slide(files / name, 0.5) as slide:
+        wanted = [slide.read_region(*box) for box in boxes]
+    with (
+        slides.open_slide(files / name, 0.5) as slide,
+        concurrent.futures.ThreadPoolExecutor(4) as pool,
+    ):
+        found = list(pool.map(lambda box: slide.read_region(*box), boxes))
     np.testing.assert_array_equal(found, wanted)

@@ -1,11 +1,16 @@
-r"""Images and masks in, a folder of records out.
+r"""Images and masks, or slides and annotations, in; a folder of records out.
 
     python -m trainer.ingest --images 'glas/images/train_*' \
         --masks 'glas/labels/train_*' --mask_suffix _anno --mpp 0.62 \
         --classes histogan_tf/data/class_tables/glas.json --output D
 
-Prints the splits, the groups held out and the class shares. The work is
-`histogan_tf.data.ingest`'s.
+    python -m trainer.ingest --images 'slides/*.svs' \
+        --annotations 'qupath/*.geojson' --classes classes.json --output D \
+        --unlabelled 'more/*.svs' --tile_px 1024 --tile_mpp 0.5
+
+Prints the splits, the groups held out and the class shares. The work is that
+of `histogan_tf.data.ingest` and, with --annotations, `slide_ingest`. Ingest
+of slides that was interrupted goes on with the same command.
 """
 
 import dataclasses
@@ -16,14 +21,22 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from histogan_tf import program
+from histogan_tf.errors import InputError
 from histogan_tf.progress_bar import progress_bar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from histogan_tf.data.manifest import Manifest
 
+    Progress = Callable[[int, int, str], None]
+
 _TEXTS = {
-    "images": "labelled images: a folder, a glob pattern in quotes or a file",
+    "images": "labelled images or slides: a folder, a glob pattern in quotes or"
+    " a file",
     "masks": "their masks, paired by file name",
+    "annotations": "instead of --masks: the slides' annotations (GeoJSON of"
+    " QuPath, XML of ASAP, masks or label TIFFs), paired by file name",
     "classes": "class table, JSON",
     "output": "folder of records to make",
     "instances": "instance masks (0 background), for the boundary class",
@@ -38,7 +51,7 @@ _TEXTS = {
 }
 for _name, _help in _TEXTS.items():
     flags.DEFINE_string(_name, None, _help)
-flags.DEFINE_float("mpp", None, "um/px of all images; else the TIFFs state it")
+flags.DEFINE_float("mpp", None, "um/px of all images; else the files state it")
 flags.DEFINE_float("boundary_um", None, "width of the boundary class, um")
 flags.DEFINE_enum(
     "split",
@@ -64,22 +77,65 @@ flags.DEFINE_bool("skip_bad", False, "leave out unreadable files and go on")
 flags.DEFINE_float("shard_mb", 64.0, "size at which a shard is closed, MiB")
 flags.DEFINE_integer("workers", 2, "threads that read")
 flags.DEFINE_integer("seed", 0, "of all draws")
-flags.mark_flags_as_required(["images", "masks", "classes", "output"])
+flags.DEFINE_integer(
+    "tile_px", 1024, "slides: side of a tile, px; holds the coarsest crop"
+)
+flags.DEFINE_float(
+    "tile_mpp", None, "slides: um/px of the tiles; else the slide's own"
+)
+flags.DEFINE_float(
+    "tissue", 0.1, "slides: share of tissue that an unannotated tile needs"
+)
+flags.mark_flags_as_required(["images", "classes", "output"])
 
 
 def main() -> None:
     """Reads the flags, ingests with a progress bar, prints a summary."""
+    if bool(flags.FLAGS.masks) == bool(flags.FLAGS.annotations):
+        raise InputError(
+            "state either --masks (of images) or --annotations (of slides)"
+        )
+    with progress_bar("ingest") as show:
+        made, notes = (slides if flags.FLAGS.annotations else tiles)(show)
+    print_summary(made)
+    for note in notes:
+        print(note)
+
+
+def tiles(show: "Progress") -> tuple["Manifest", tuple[str, ...]]:
+    """Ingests images with their masks."""
     from histogan_tf.data import ingest
 
-    fields = {f.name for f in dataclasses.fields(ingest.IngestSettings)}
-    values: dict[str, Any] = {
-        name: flags.FLAGS[name].value for name in fields - {"command"}
-    }
+    settings = ingest.IngestSettings(**values(ingest.IngestSettings, "--masks"))
+    return ingest.ingest(settings, show), ()
+
+
+def slides(show: "Progress") -> tuple["Manifest", tuple[str, ...]]:
+    """Ingests slides with their annotations."""
+    from histogan_tf.data import slide_ingest
+
+    settings = slide_ingest.SlideSettings(
+        **values(slide_ingest.SlideSettings, "--annotations")
+    )
+    result = slide_ingest.ingest_slides(settings, show)
+    return result.manifest, result.notes
+
+
+def values(kind: type, way: str) -> dict[str, Any]:
+    """The flags that are fields of `kind`, and the command.
+
+    Raises:
+      InputError: a flag is stated that has no place in this way of ingest.
+    """
+    fields = {f.name for f in dataclasses.fields(kind)} - {"command"}
+    own = flags.FLAGS.get_key_flags_for_module(sys.modules[__name__])
+    for flag in own:
+        if flag.name not in fields and not flag.using_default_value:
+            raise InputError(f"--{flag.name}: not with {way}")
     command = shlex.join(["python", "-m", "trainer.ingest", *sys.argv[1:]])
-    settings = ingest.IngestSettings(**values, command=command)
-    with progress_bar("ingest") as show:
-        result = ingest.ingest(settings, show)
-    print_summary(result)
+    return {name: flags.FLAGS[name].value for name in fields} | {
+        "command": command
+    }
 
 
 def print_summary(manifest: "Manifest") -> None:

@@ -142,9 +142,11 @@ def _mended(
 ) -> shapely.Geometry:
     if shape.is_valid:
         return shape
-    count["polygons that cross themselves, repaired"] += 1
     # By structure: loops drawn over each other stay filled, as on screen.
-    return _areas(shapely.make_valid(shape, method="structure"))
+    mended = _areas(shapely.make_valid(shape, method="structure"))
+    if not mended.is_empty:
+        count["polygons that cross themselves, repaired"] += 1
+    return mended
 
 
 def _clipped(

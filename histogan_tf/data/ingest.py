@@ -9,16 +9,15 @@ among the training images. Unlabelled images of a held-out group go to
 validation too, so that training sees nothing of those patients.
 """
 
-import collections
-import concurrent.futures
 import dataclasses
 import itertools
 import json
 import pathlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 from histogan_tf.data import classes, manifest, pairs, records, splits, tiles
 from histogan_tf.data.images import UnreadableError
+from histogan_tf.data.in_order import in_order
 from histogan_tf.data.ingest_settings import IngestSettings, check
 from histogan_tf.data.manifest import ImageInfo, Kind, Manifest, Skipped, Split
 from histogan_tf.data.pairs import Source
@@ -53,24 +52,25 @@ def ingest(
         work = _Work(folder, reader, settings, progress, total)
         written = {place: work.write(*place, plan[place]) for place in plan}
         if work.skipped and not settings.skip_bad:
-            raise InputError(_list_bad(work.skipped))
+            raise InputError(list_bad(work.skipped))
         _check_written(plan, written)
         result = Manifest(
             command=settings.command,
             seed=settings.seed,
             classes=table,
-            splits=_gather(written),
+            splits=gather(written),
             skipped=tuple(work.skipped),
             folder=pathlib.Path(settings.output),
         )
-        _write_json(folder / "classes.json", table.to_json())
-        _write_json(folder / manifest.FILE, result.to_json())
+        write_description(folder, result)
     return result
 
 
 def make_plan(settings: IngestSettings) -> Plan:
     """Decides which file goes to which split and kind; reads no pixels."""
-    group_of = _grouping(settings)
+    group_of = pairs.grouping(
+        settings.group_by, settings.groups, settings.group_column
+    )
     given = pairs.pair(
         settings.images,
         settings.masks,
@@ -110,14 +110,6 @@ def make_plan(settings: IngestSettings) -> Plan:
     }
 
 
-def _grouping(settings: IngestSettings) -> pairs.Grouping:
-    if settings.group_by:
-        return pairs.group_by_pattern(settings.group_by)
-    if settings.groups and settings.group_column:
-        return pairs.group_by_table(settings.groups, settings.group_column)
-    return pairs.no_groups
-
-
 @dataclasses.dataclass
 class _Work:
     """One run of ingest: what it writes with, and what it has come to."""
@@ -146,7 +138,7 @@ class _Work:
         self, sources: list[Source], infos: list[ImageInfo]
     ) -> Iterator[bytes]:
         """Yields serialised tiles; notes the rest on the way."""
-        loaded = _in_order(self._load, sources, self.settings.workers)
+        loaded = in_order(self._load, sources, self.settings.workers)
         for source, item in zip(sources, loaded, strict=True):
             if isinstance(item, Skipped):
                 self.skipped.append(item)
@@ -165,26 +157,8 @@ class _Work:
         return records.encode(tile), info
 
 
-def _in_order(
-    function: Callable[[Source], Loaded],
-    sources: Iterable[Source],
-    workers: int,
-) -> Iterator[Loaded]:
-    """A threaded map that runs only a few items ahead of its consumer."""
-    waiting: collections.deque[concurrent.futures.Future] = collections.deque()
-    pool = concurrent.futures.ThreadPoolExecutor(workers)
-    try:
-        for source in sources:
-            waiting.append(pool.submit(function, source))
-            if len(waiting) > 2 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _gather(written: dict[tuple[str, str], Kind]) -> dict[str, Split]:
+def gather(written: dict[tuple[str, str], Kind]) -> dict[str, Split]:
+    """Kinds by split and kind, as a manifest holds them."""
     return {
         split: Split(
             *(written.get((split, kind), Kind()) for kind in manifest.KINDS)
@@ -203,10 +177,17 @@ def _check_written(plan: Plan, written: dict[tuple[str, str], Kind]) -> None:
             )
 
 
-def _list_bad(skipped: list[Skipped]) -> str:
+def list_bad(skipped: list[Skipped]) -> str:
+    """One line that names all unreadable files."""
     unique = sorted({(item.file, item.reason) for item in skipped})
     listed = "; ".join(f"{file}: {reason}" for file, reason in unique)
     return f"cannot read {len(unique)} files (--skip_bad goes on): {listed}"
+
+
+def write_description(folder: pathlib.Path, result: Manifest) -> None:
+    """Writes classes.json and manifest.json."""
+    _write_json(folder / "classes.json", result.classes.to_json())
+    _write_json(folder / manifest.FILE, result.to_json())
 
 
 def _write_json(path: pathlib.Path, data: object) -> None:

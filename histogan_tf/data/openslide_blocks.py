@@ -78,10 +78,11 @@ def _stated_mpp(
     slide: openslide.OpenSlide, path: str | os.PathLike
 ) -> float | None:
     keys = (openslide.PROPERTY_NAME_MPP_X, openslide.PROPERTY_NAME_MPP_Y)
-    found = [slide.properties.get(key) for key in keys]
-    if found[0] is None or found[1] is None:
+    across, down = (float(slide.properties.get(key) or 0) for key in keys)
+    # Also false where a file states nan.
+    if not (across > 0 and down > 0):
         return None
-    return tiff.square(float(found[0]), float(found[1]), path)
+    return tiff.square(across, down, path)
 
 
 def _on_white(pixels: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from histogan_tf.data.images import IMAGE_EXTENSIONS, MASK_EXTENSIONS
 from histogan_tf.errors import InputError
 from histogan_tf.files import list_files
 
+Extensions = tuple[str, ...]
 Grouping = Callable[[pathlib.Path], str]
 
 
@@ -41,6 +42,7 @@ def pair(
     group_of: Grouping,
     suffix: str = "",
     instances: str | None = None,
+    kinds: tuple[Extensions, Extensions] = (IMAGE_EXTENSIONS, MASK_EXTENSIONS),
 ) -> list[Source]:
     """Pairs every image with its mask (and instance mask).
 
@@ -51,13 +53,14 @@ def pair(
       suffix: ending of the masks' stems that the images' lack.
       instances: folder, pattern or file of instance masks; `suffix` holds
         for them too.
+      kinds: endings of the images and of the masks.
 
     Raises:
       InputError: an image without a mask, a mask without an image, two files
         of one stem, or nothing there.
     """
-    found = _by_stem(list_files(images, IMAGE_EXTENSIONS), "", "image")
-    labels = _by_stem(list_files(masks, MASK_EXTENSIONS), suffix, "mask")
+    found = _by_stem(list_files(images, kinds[0]), "", "image")
+    labels = _by_stem(list_files(masks, kinds[1]), suffix, "mask")
     _check_same(found, labels, "mask", masks, suffix)
     outlines: dict[str, pathlib.Path] = {}
     if instances is not None:
@@ -70,12 +73,11 @@ def pair(
     ]
 
 
-def unlabelled(images: str, group_of: Grouping) -> list[Source]:
+def unlabelled(
+    images: str, group_of: Grouping, kinds: Extensions = IMAGE_EXTENSIONS
+) -> list[Source]:
     """Images without masks, sorted by path; stems may repeat."""
-    return [
-        Source(path, group_of(path))
-        for path in list_files(images, IMAGE_EXTENSIONS)
-    ]
+    return [Source(path, group_of(path)) for path in list_files(images, kinds)]
 
 
 def check_distinct(sources: Iterable[Source]) -> None:
@@ -89,6 +91,17 @@ def check_distinct(sources: Iterable[Source]) -> None:
                 " and --unlabelled"
             )
         seen.add(path)
+
+
+def grouping(
+    pattern: str | None, table: str | None, column: str | None
+) -> Grouping:
+    """The grouping that flags state: --group_by, --groups, --group_column."""
+    if pattern:
+        return group_by_pattern(pattern)
+    if table and column:
+        return group_by_table(table, column)
+    return no_groups
 
 
 def no_groups(path: pathlib.Path) -> str:

@@ -5,11 +5,14 @@ Everything drawn depends on the seed and the sources alone.
 """
 
 import dataclasses
+from typing import TypeVar
 
 import numpy as np
 
 from histogan_tf.data.pairs import Source
 from histogan_tf.errors import InputError
+
+Item = TypeVar("Item")
 
 # One stream of random numbers a purpose, so that a draw that is left out does
 # not change the others.
@@ -85,7 +88,7 @@ def draw_labelled(
     return labelled, rest
 
 
-def shuffled(sources: list[Source], seed: int) -> list[Source]:
+def shuffled(items: list[Item], seed: int) -> list[Item]:
     """Storage order: mixed, so that no shard holds one patient only."""
-    order = np.random.default_rng([seed, _ORDER]).permutation(len(sources))
-    return [sources[place] for place in order]
+    order = np.random.default_rng([seed, _ORDER]).permutation(len(items))
+    return [items[place] for place in order]

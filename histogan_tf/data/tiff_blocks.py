@@ -151,12 +151,23 @@ def _levels(
                 " image is needed"
             )
         levels.append(found)
-        for page in pages:
-            starts = np.asarray(page.dataoffsets, np.int64)
-            sizes = np.asarray(page.databytecounts, np.int64)
-            if len(starts) != len(sizes) or (starts + sizes > end).any():
-                raise ValueError("cut short")
+        if not all(_is_whole(page, found, end) for page in pages):
+            raise ValueError("cut short")
     return tuple(levels)
+
+
+def _is_whole(page: Any, level: _Pages, end: int) -> bool:
+    """Whether a page's tiles or strips are all there, before byte `end`."""
+    key = level.keyframe
+    if not (key.imagelength and key.imagewidth and key.dtype is not None):
+        return False
+    starts = np.asarray(page.dataoffsets, np.int64)
+    counts = np.asarray(page.databytecounts, np.int64)
+    size = level.size()
+    blocks = -(-size.height // size.block_height)
+    blocks *= -(-size.width // size.block_width) * level.planes
+    enough = len(starts) == len(counts) >= blocks
+    return enough and not (starts + counts > end).any()
 
 
 def _decode(pages: _Pages, size: Level, index: int, missing: int) -> np.ndarray:

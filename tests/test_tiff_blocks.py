@@ -1,0 +1,112 @@
+"""Blocks of TIFFs are the file's own tiles and strips."""
+
+import numpy as np
+import pytest
+import tifffile
+
+from histogan_tf.data import tiff_blocks
+from histogan_tf.data.blocks import Level
+from histogan_tf.data.images import UnreadableError
+from histogan_tf.errors import InputError
+
+MASK = np.arange(50 * 70, dtype=np.uint16).reshape(50, 70)
+
+
+def test_tiles(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", MASK, tile=(16, 32))
+    backend = tiff_blocks.open_stored(tmp_path / "a.tif", False)
+    assert backend.levels == (Level(50, 70, 16, 32),)
+    block = backend.read_block(0, 3, 2)
+    # Two rows and six columns of the last tile lie inside.
+    np.testing.assert_array_equal(block[:2, :6], MASK[48:, 64:])
+    backend.close()
+
+
+def test_strips(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", MASK, rowsperstrip=8)
+    backend = tiff_blocks.open_stored(tmp_path / "a.tif", False)
+    assert backend.levels == (Level(50, 70, 8, 70),)
+    np.testing.assert_array_equal(backend.read_block(0, 2, 0), MASK[16:24])
+    np.testing.assert_array_equal(backend.read_block(0, 6, 0)[:2], MASK[48:])
+    backend.close()
+
+
+def test_a_palette_as_indices_and_as_colours(tmp_path):
+    palette = np.zeros((3, 256), np.uint16)
+    palette[:, 3] = (256, 512, 65280)
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        np.full((16, 16), 3, np.uint8),
+        photometric="palette",
+        colormap=palette,
+    )
+    for colors, wanted in ((False, 3), (True, [1, 2, 255])):
+        backend = tiff_blocks.open_stored(tmp_path / "a.tif", colors)
+        assert (backend.read_block(0, 0, 0) == wanted).all()
+        backend.close()
+
+
+def shown(path):
+    """The only block of a file, as colours."""
+    backend = tiff_blocks.open_rgb(path, 1.0)
+    block = backend.read_block(0, 0, 0)
+    backend.close()
+    return block
+
+
+def test_16_bits_and_inverted_grey_as_colours(tmp_path):
+    grey = np.arange(250, dtype=np.uint8).reshape(10, 25)
+    wanted = np.repeat(grey[..., None], 3, axis=2)
+    deep = wanted.astype(np.uint16) * 257
+    tifffile.imwrite(tmp_path / "16.tif", deep, photometric="rgb")
+    np.testing.assert_array_equal(shown(tmp_path / "16.tif"), wanted)
+    tifffile.imwrite(tmp_path / "w.tif", 255 - grey, photometric="miniswhite")
+    np.testing.assert_array_equal(shown(tmp_path / "w.tif"), wanted)
+
+
+def test_alpha_is_dropped(tmp_path):
+    pixels = np.arange(4 * 6 * 4, dtype=np.uint8).reshape(4, 6, 4)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb")
+    np.testing.assert_array_equal(shown(tmp_path / "a.tif"), pixels[..., :3])
+
+
+def test_bits_are_masks_of_0_and_1(tmp_path):
+    bits = MASK % 3 == 0
+    tifffile.imwrite(tmp_path / "a.tif", bits)
+    backend = tiff_blocks.open_stored(tmp_path / "a.tif", False)
+    np.testing.assert_array_equal(backend.read_block(0, 0, 0), bits)
+    backend.close()
+
+
+def test_a_scale_is_the_files_unless_stated(tmp_path):
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        np.zeros((9, 9), np.uint8),
+        resolution=(20000, 20000),
+        resolutionunit="CENTIMETER",
+    )
+    for stated, wanted in ((None, 0.5), (0.3, 0.3)):
+        backend = tiff_blocks.open_rgb(tmp_path / "a.tif", stated)
+        assert backend.mpp == pytest.approx(wanted)
+        backend.close()
+
+
+def test_bad_files(tmp_path):
+    (tmp_path / "a.tif").write_bytes(b"II*\0\x08\0\0\0\0\0\0\0\0\0")
+    with pytest.raises(UnreadableError, match=r"a\.tif: cut short"):
+        tiff_blocks.open_rgb(tmp_path / "a.tif", 1.0)
+    (tmp_path / "b.tif").write_bytes(b"II*\0\0\0\0\0")
+    with pytest.raises(UnreadableError, match=r"b\.tif: "):
+        tiff_blocks.open_rgb(tmp_path / "b.tif", 1.0)
+    tifffile.imwrite(tmp_path / "f.tif", MASK.astype(np.float32))
+    backend = tiff_blocks.open_rgb(tmp_path / "f.tif", 1.0)
+    with pytest.raises(InputError, match=r"f\.tif: samples are float32"):
+        backend.read_block(0, 0, 0)
+    backend.close()
+
+
+def test_is_tiff(tmp_path):
+    tifffile.imwrite(tmp_path / "b.dat", MASK, bigtiff=True)
+    (tmp_path / "c.tif").write_bytes(b"\x89PNG")
+    assert tiff_blocks.is_tiff(tmp_path / "b.dat")
+    assert not tiff_blocks.is_tiff(tmp_path / "c.tif")
