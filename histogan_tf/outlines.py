@@ -31,6 +31,7 @@ def feature_collection(
     table: ClassTable,
     chosen: Sequence[int],
     scale: float = 1.0,
+    origin: tuple[float, float] = (0.0, 0.0),
 ) -> dict[str, Any]:
     """The objects of the chosen classes.
 
@@ -40,12 +41,13 @@ def feature_collection(
       chosen: class ids that make objects; not the boundary class.
       scale: um/px of the mask over um/px of the slide's level 0, whose px
         QuPath expects.
+      origin: row and column of level 0 that QuPath takes for (0, 0), as
+        `Slide.origin` has them.
     """
     features = []
     for info, inside, top, left in objects(mask, table, chosen):
-        shape = outline(inside, top, left)
-        scaled = affinity.scale(shape, scale, scale, origin=(0, 0))
-        features.append(_feature(scaled, info))
+        shape = _placed(outline(inside, top, left), scale, origin)
+        features.append(_feature(shape, info))
     return {"type": "FeatureCollection", "features": features}
 
 
@@ -90,6 +92,16 @@ def outline(
     # From pixel centres to corners.
     moved = affinity.translate(whole, left + 0.5, top + 0.5)
     return shapely.orient_polygons(shapely.make_valid(moved))
+
+
+def _placed(
+    shape: geometry.base.BaseGeometry, scale: float, origin: tuple[float, float]
+) -> geometry.base.BaseGeometry:
+    """In px of level 0, from where QuPath counts."""
+    row, column = origin
+    return affinity.affine_transform(
+        shape, (scale, 0.0, 0.0, scale, -column, -row)
+    )
 
 
 def _shape(points: np.ndarray) -> geometry.base.BaseGeometry:

@@ -140,6 +140,17 @@ def feature(ring, name):
     }
 
 
+def test_qupath_counts_from_where_the_scan_begins(tmp_path, slide):
+    path = tmp_path / "a.json"
+    ring = [[0, 0], [20, 0], [20, 10], [0, 10], [0, 0]]
+    path.write_text(json.dumps([feature(ring, "gland")]))
+    slide.origin = (6, 40)
+    labels = annotations.open_labels(path, TABLE, slide)
+    wanted = np.full((50, 80), 255)
+    wanted[6:16, 40:60] = 1
+    np.testing.assert_array_equal(labels.read(0, 0, 50, 80, 0.5), wanted)
+
+
 def test_files_are_told_by_their_content(tmp_path, slide):
     ring = [[10, 10], [20, 10], [20, 30], [10, 30], [10, 10]]
     wanted = np.full((25, 40), 255)

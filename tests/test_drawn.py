@@ -28,3 +28,9 @@ def test_a_hole_of_too_few_points_is_left_out():
 def test_what_is_no_number(bad):
     with pytest.raises((ValueError, TypeError)):
         drawn.polygon([[(0, 0), (1, bad), (2, 2)]])
+
+
+def test_moved():
+    item = drawn.Drawn(("a",), True, drawn.polygon([SQUARE]))
+    moved = item.moved(10, 3)
+    assert moved.shape.bounds == (10, 3, 14, 7) and moved.names == ("a",)

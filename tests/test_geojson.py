@@ -114,6 +114,7 @@ def test_geometries(tmp_path, geometry, area):
     [
         ("{", r"a\.geojson: not JSON"),
         ("3", r"a\.geojson: no list of features"),
+        ("[" * 200_000, r"a\.geojson: not JSON"),
         ({"type": "FeatureCollection"}, "no list of features"),
         ([{"type": "Polygon"}], r"features\[0\] is no GeoJSON Feature"),
         (

@@ -102,6 +102,15 @@ def test_no_scale(monkeypatch, stated):
     assert openslide_blocks.open_rgb("a.mrxs", None).mpp is None
 
 
+def test_the_origin_is_where_the_scan_begins(monkeypatch):
+    bounds = {"openslide.bounds-x": "700", "openslide.bounds-y": "30"}
+    monkeypatch.setattr(Double, "properties", bounds)
+    monkeypatch.setattr(openslide_blocks.openslide, "OpenSlide", Double)
+    assert openslide_blocks.open_rgb("a.mrxs", 1.0).origin == (30, 700)
+    monkeypatch.setattr(Double, "properties", {})
+    assert openslide_blocks.open_rgb("a.mrxs", 1.0).origin == (0, 0)
+
+
 def test_pixels_that_are_not_square(monkeypatch):
     monkeypatch.setattr(openslide_blocks.openslide, "OpenSlide", Double)
     with pytest.raises(InputError, match=r"a\.mrxs: 0\.25 um/px across but"):

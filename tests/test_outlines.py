@@ -101,6 +101,14 @@ def test_coordinates_of_level_0():
     assert set(map(tuple, ring)) == {(5, 15), (10, 15), (10, 20), (5, 20)}
 
 
+def test_coordinates_from_where_qupath_counts():
+    mask = np.zeros((10, 20), np.uint8)
+    mask[6:8, 2:4] = 2
+    found = outlines.feature_collection(mask, table(), (2,), 10.0, (50, 3))
+    (ring,) = found["features"][0]["geometry"]["coordinates"]
+    assert set(map(tuple, ring)) == {(17, 10), (37, 10), (37, 30), (17, 30)}
+
+
 def test_what_is_written_reads_back_as_the_same_mask(tmp_path):
     rows, columns = np.mgrid[-30:31, -40:41]
     radius = np.hypot(rows, columns)

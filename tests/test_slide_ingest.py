@@ -1,17 +1,19 @@
-"""Ingest of slides end to end: splits, resumption, bad input, real files."""
+"""Ingest of slides end to end: splits, tiles, resumption, real files."""
 
 import collections
-import dataclasses
 import json
-import resource
 
 import numpy as np
 import pytest
 import slide_files
+import slide_folder
 import tensorflow as tf
 import tifffile
+from slide_folder import annotate, feature, settings
 
+from histogan_tf import presets
 from histogan_tf.data import (
+    dataset,
     images,
     manifest,
     parts,
@@ -19,67 +21,12 @@ from histogan_tf.data import (
     slide_ingest,
     slides,
 )
-from histogan_tf.data.slide_settings import SlideSettings
-from histogan_tf.errors import InputError
-
-CLASSES = {
-    "classes": [
-        {"id": 0, "name": "stroma", "color": [250, 200, 220]},
-        {"id": 1, "name": "gland", "color": [100, 60, 150]},
-    ]
-}
-
-
-def feature(name, *box):
-    left, top, right, bottom = box
-    ring = [[left, top], [right, top], [right, bottom], [left, bottom]]
-    return {
-        "type": "Feature",
-        "geometry": {"type": "Polygon", "coordinates": [[*ring, ring[0]]]},
-        "properties": {"classification": {"name": name, "color": [1, 2, 3]}},
-    }
-
-
-def annotate(folder, name, *features):
-    data = {"type": "FeatureCollection", "features": list(features)}
-    (folder / "a" / f"{name}.geojson").write_text(json.dumps(data))
+from trainer import sources
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Slides p0_a, p0_b, p1_c of 96 x 160 px, annotated; p1_d, p2_e not."""
-    for kind in "iau":
-        (tmp_path / kind).mkdir()
-    (tmp_path / "classes.json").write_text(json.dumps(CLASSES))
-    for place, name in enumerate(("p0_a", "p0_b", "p1_c", "p1_d", "p2_e")):
-        image = slide_files.painted(96, 160, place)
-        kind = "i" if place < 3 else "u"
-        path = tmp_path / kind / f"{name}.tif"
-        slide_files.write_pages(path, [image], 4.0, compression="zlib")
-    for name in ("p0_a", "p0_b", "p1_c"):
-        annotate(
-            tmp_path,
-            name,
-            feature("gland", 4, 4, 20, 12),
-            feature("stroma", 40, 40, 70, 60),
-        )
-    return tmp_path
-
-
-def settings(folder, **change):
-    base = SlideSettings(
-        images=str(folder / "i"),
-        annotations=str(folder / "a"),
-        classes=str(folder / "classes.json"),
-        output=str(folder / "out"),
-        unlabelled=str(folder / "u"),
-        tile_px=32,
-        tissue=0.0,
-        group_by="(p[0-9])",
-        validation=0.3,
-        shard_mb=0.05,
-    )
-    return dataclasses.replace(base, **change)
+    return slide_folder.make(tmp_path)
 
 
 def read(made, split, kind):
@@ -90,13 +37,6 @@ def read(made, split, kind):
 
 def contents(path):
     return {file.name: file.read_bytes() for file in path.iterdir()}
-
-
-def refuse(folder, message, **change):
-    with pytest.raises(InputError, match=message) as caught:
-        slide_ingest.ingest_slides(settings(folder, **change))
-    assert "\n" not in str(caught.value)
-    assert not (folder / "out").exists()
 
 
 def test_everything_arrives_once(folder):
@@ -195,13 +135,32 @@ def test_another_seed_another_order(folder):
     assert len([name for name in one if name.startswith("train-")]) > 3
 
 
+def test_tiles_feed_every_stage(folder):
+    made = slide_ingest.ingest_slides(settings(folder)).manifest
+    config = presets.tiny()
+    sources.check_data(config, made)
+    stored = made.split("train").labelled.images
+    scale = dataset.Scale(config.stage_mpp(0), config.stage_mpp(0), 2)
+    assert scale.mpp == 10.0
+    loaded = dataset.load_tiles(
+        made.shard_paths("train", "labelled"), len(stored), scale, cache=False
+    )
+    tiles = list(loaded.dataset.as_numpy_iterator())
+    # 32 px at 4 um/px are 12.8 px at 10; a crop of stage 0 has 8.
+    assert {tile["image"].shape for tile in tiles} == {(13, 13, 3)}
+    full = (
+        sum((tile["labels"] / 255.0).sum() for tile in tiles) * (32 / 13) ** 2
+    )
+    assert full == pytest.approx(sum(made.class_pixels("train")), rel=0.03)
+
+
 def test_mask_files_as_annotations(folder):
     for path in (folder / "a").iterdir():
         mask = np.full((96, 160), 9, np.uint8)
         mask[4:12, 4:20] = 1
         path.unlink()
         tifffile.imwrite(path.with_suffix(".tif"), mask, tile=(32, 32))
-    table = CLASSES | {"ignore": [9]}
+    table = slide_folder.CLASSES | {"ignore": [9]}
     (folder / "classes.json").write_text(json.dumps(table))
     made = slide_ingest.ingest_slides(
         settings(folder, validation=0.0, unlabelled=None)
@@ -231,80 +190,6 @@ def test_glass_alone_is_noted(folder):
     found = slide_ingest.ingest_slides(settings(folder, tissue=0.1))
     assert len(found.notes) == 1
     assert found.notes[0].endswith("p2_e.tif: no tissue found")
-
-
-def test_bad_annotations(folder):
-    annotate(folder, "p0_a", feature("Tumor", 0, 0, 9, 9))
-    refuse(folder, r"p0_a\.geojson: .*'Tumor' \(1\); allowed: stroma, gland")
-    annotate(folder, "p0_a", feature("gland", 200, 0, 209, 9))
-    refuse(folder, r"p0_a\.geojson: all 1 annotations lie outside the slide")
-    annotate(folder, "p0_a")
-    refuse(folder, r"p0_a\.geojson: no annotation to use among 0")
-    (folder / "a/p0_a.geojson").unlink()
-    refuse(folder, r"p0_a\.tif")
-
-
-def test_nothing_but_ignored_areas(folder):
-    for name in ("p0_a", "p0_b", "p1_c"):
-        annotate(folder, name, feature("Ignore*", 0, 0, 9, 9))
-    refuse(folder, "no tile of train has an annotated pixel")
-
-
-def test_bad_slides(folder, real_data):
-    data = (real_data / "slides/broken.svs").read_bytes()
-    (folder / "u/broken.svs").write_bytes(data)
-    (folder / "u/p1_d.tif").write_bytes(b"II*\0")
-    change = {"group_by": None}
-    refuse(
-        folder,
-        r"cannot read 2 files \(--skip_bad goes on\): .*broken.*p1_d",
-        **change,
-    )
-    made = slide_ingest.ingest_slides(
-        settings(folder, skip_bad=True, **change)
-    ).manifest
-    assert len(made.skipped) == 2
-    names = {i.name[:4] for i in made.split("train").unlabelled.images}
-    assert "p2_e" in names and "p1_d" not in names
-
-
-def test_a_tile_that_is_damaged(folder):
-    path = folder / "u/p1_d.tif"
-    with tifffile.TiffFile(path) as tif:
-        start = tif.pages[0].dataoffsets[-1]
-    data = bytearray(path.read_bytes())
-    data[start : start + 60] = bytes(60)
-    path.write_bytes(data)
-    refuse(folder, r"cannot read 1 files .*p1_d\.tif: ", tissue=0.0)
-
-
-def test_a_full_disk_keeps_the_parts(folder, monkeypatch):
-    monkeypatch.setattr(slide_ingest, "PART_PIXELS", 6 * 32 * 32)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # Enough for the parts of six tiles, too little for shards.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, hard))
-    try:
-        with pytest.raises(OSError, match="too large"):
-            slide_ingest.ingest_slides(settings(folder, shard_mb=1.0))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert not (folder / "out").exists() and not list(folder.glob(".out.*.tmp"))
-    assert len(list((folder / ".out.partial").glob("*.part"))) == 15
-    monkeypatch.setattr(parts, "write", None)  # none is written again
-    slide_ingest.ingest_slides(settings(folder, shard_mb=1.0))
-    assert (folder / "out").exists()
-
-
-def test_output_that_exists(folder):
-    (folder / "out").mkdir()
-    (folder / "out/mine.txt").write_text("kept")
-    with pytest.raises(InputError, match=r"out: exists already"):
-        slide_ingest.ingest_slides(settings(folder))
-    assert not (folder / ".out.partial").exists()
-
-
-def test_a_file_given_twice(folder):
-    refuse(folder, "given twice", unlabelled=str(folder / "i"))
 
 
 def test_a_real_slide(folder, real_data):

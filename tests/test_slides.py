@@ -134,6 +134,24 @@ def test_beyond_the_border_is_white(files):
     assert (far == 255).all() and far.shape == (4, 5, 3)
 
 
+def test_a_level_that_was_rounded_down_repeats_its_edge(tmp_path):
+    # 149 x 203 px; the half has 74 x 101, so row 74 exists on level 0 only.
+    half = LEVELS[1][:74, :101]
+    slide_files.write_pages(tmp_path / "a.tif", [IMAGE, half], 0.5)
+    with slides.open_slide(tmp_path / "a.tif") as slide:
+        whole = slide.read_region(0, 0, 76, 103, 1.0)
+        row = slide.read_region(74, 0, 1, 103, 1.0)
+        corner = slide.read_region(74, 101, 1, 1, 1.0)
+    np.testing.assert_array_equal(whole[:74, :101], half)
+    # Half of the pixel is the slide's, half is white.
+    wanted = (half[73].astype(float) + 255) / 2
+    assert np.abs(row[0, :101] - wanted).max() <= 0.5
+    np.testing.assert_array_equal(row, whole[74:75])
+    quarter = half[73, 100] / 4 + 255 * 0.75
+    assert np.abs(corner[0, 0] - quarter).max() <= 0.5
+    assert (whole[75] == 255).all() and (whole[:, 102] == 255).all()
+
+
 def test_large_reads_are_split_without_a_trace(files, monkeypatch):
     with slides.open_slide(files / "pages.tif") as slide:
         whole = slide.read_region(0, 0, 100, 140, 0.7)

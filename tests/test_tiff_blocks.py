@@ -1,7 +1,11 @@
 """Blocks of TIFFs are the file's own tiles and strips."""
 
+import concurrent.futures
+import time
+
 import numpy as np
 import pytest
+import slide_files
 import tifffile
 
 from histogan_tf.data import tiff_blocks
@@ -44,6 +48,28 @@ def test_a_palette_as_indices_and_as_colours(tmp_path):
         backend = tiff_blocks.open_stored(tmp_path / "a.tif", colors)
         assert (backend.read_block(0, 0, 0) == wanted).all()
         backend.close()
+
+
+def test_channels_as_pages_with_a_pyramid(tmp_path):
+    levels = slide_files.pyramid(slide_files.painted(90, 70), 3)
+    common = {"photometric": "minisblack", "tile": (32, 32)}
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif") as writer:
+        for number, level in enumerate(levels):
+            more = {"subifds": 2, "metadata": {"axes": "CYX"}}
+            writer.write(
+                np.moveaxis(level, 2, 0),
+                compression="jpeg2000" if number == 1 else "zlib",
+                **common,
+                **(more if number == 0 else {"subfiletype": 1}),
+            )
+    backend = tiff_blocks.open_rgb(tmp_path / "a.ome.tif", 1.0)
+    sizes = [(level.height, level.width) for level in backend.levels]
+    assert sizes == [(90, 70), (45, 35), (23, 18)]
+    for number, level in enumerate(levels):
+        block = backend.read_block(number, 0, 0)
+        tall, wide = (min(32, n) for n in level.shape[:2])
+        np.testing.assert_array_equal(block[:tall, :wide], level[:tall, :wide])
+    backend.close()
 
 
 def shown(path):
@@ -89,6 +115,29 @@ def test_a_scale_is_the_files_unless_stated(tmp_path):
         backend = tiff_blocks.open_rgb(tmp_path / "a.tif", stated)
         assert backend.mpp == pytest.approx(wanted)
         backend.close()
+
+
+def test_threads_leave_each_other_their_place(tmp_path, monkeypatch):
+    seek = tifffile.FileHandle.seek
+
+    def slowly(self, *place):
+        found = seek(self, *place)
+        time.sleep(0.003)
+        return found
+
+    tifffile.imwrite(tmp_path / "a.tif", MASK, tile=(16, 16))
+    backend = tiff_blocks.open_stored(tmp_path / "a.tif", False)
+    monkeypatch.setattr(tifffile.FileHandle, "seek", slowly)
+    places = [(0, i, j) for i in range(4) for j in range(5)]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        blocks = list(
+            pool.map(lambda place: backend.read_block(*place), places)
+        )
+    backend.close()
+    for (_, i, j), block in zip(places, blocks, strict=True):
+        wanted = MASK[16 * i : 16 * i + 16, 16 * j : 16 * j + 16]
+        found = block[: wanted.shape[0], : wanted.shape[1]]
+        np.testing.assert_array_equal(found, wanted)
 
 
 def test_bad_files(tmp_path):

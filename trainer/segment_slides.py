@@ -224,7 +224,7 @@ class _Slide:
             self._write("instances", ".csv", instances.to_csv(rows))
         if self.request.geojson:
             found = outlines.feature_collection(
-                mask, table, chosen, mpp / slide.mpp
+                mask, table, chosen, mpp / slide.mpp, slide.origin
             )
             self._write("outlines", ".geojson", json.dumps(found))
         return mpp

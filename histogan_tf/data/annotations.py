@@ -63,7 +63,9 @@ def open_labels(
     if start[:1] == b"<":
         return of_drawn(asap.read(path), path, table, slide)
     if start[:1] in (b"{", b"["):
-        return of_drawn(geojson.read(path), path, table, slide)
+        row, column = slide.origin
+        drawn = [item.moved(column, row) for item in geojson.read(path)]
+        return of_drawn(drawn, path, table, slide)
     mask = mask_file.open_mask(path, table, slide)
     return Labels(mask.read, (), mask.close)
 

@@ -6,7 +6,8 @@ coordinates, as ASAP's own mask writer takes them; Dot, PointSet and the
 like have no area and come out empty.
 
 The class is the annotation's group, or else the group that this one is part of,
-and so on. Schema: ASAP, annotation/XmlRepository.cpp.
+and so on; without a group its own name may be a class. Schema: ASAP,
+annotation/XmlRepository.cpp and AnnotationToMask.cpp.
 """
 
 import os
@@ -53,8 +54,8 @@ def _drawn(
     path: str | os.PathLike,
 ) -> Drawn:
     shape: shapely.Geometry = shapely.Polygon()
+    name = element.get("Name", "")
     if element.get("Type") in _AREAS:
-        name = element.get("Name", "")
         try:
             shape = polygon([_coordinates(element)])
         except (KeyError, ValueError) as error:
@@ -62,7 +63,7 @@ def _drawn(
                 f"{path}: annotation {name!r}: coordinates: {error}"
             ) from error
     names = _ancestry(element.get("PartOfGroup", "None"), parents)
-    return Drawn(names, bool(names), shape)
+    return Drawn(names or (name,), bool(names), shape)
 
 
 def _coordinates(element: ElementTree.Element) -> list[tuple[float, float]]:

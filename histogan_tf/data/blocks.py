@@ -34,13 +34,15 @@ class Backend:
     `levels` go from the finest down; `read_block(level, i, j)` decodes the
     block in row i and column j of the level's grid, [h, w] or [h, w, C]; what
     lies beyond the level's border may be there or not. `mpp` is the um/px of
-    level 0 that the file states, or None.
+    level 0 that the file states, or None. `origin` is the row and column of
+    level 0 where the scanned area begins, which QuPath takes for (0, 0).
     """
 
     levels: tuple[Level, ...]
     read_block: Callable[[int, int, int], np.ndarray]
     close: Callable[[], None]
     mpp: float | None
+    origin: tuple[int, int] = (0, 0)
 
 
 class BlockImage:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import shapely
+from shapely import affinity
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +24,11 @@ class Drawn:
     names: tuple[str, ...]
     certain: bool
     shape: shapely.Geometry
+
+    def moved(self, right: float, down: float) -> "Drawn":
+        """The same, `right` and `down` px away."""
+        shape = affinity.translate(self.shape, right, down)
+        return dataclasses.replace(self, shape=shape)
 
 
 def polygon(rings: Sequence[Sequence[Sequence[float]]]) -> shapely.Polygon:

@@ -33,7 +33,7 @@ def read(path: str | os.PathLike) -> list[Drawn]:
         data = json.loads(pathlib.Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not JSON: {error}") from error
     if isinstance(data, dict) and data.get("type") == "Feature":
         data = [data]

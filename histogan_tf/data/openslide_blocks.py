@@ -5,8 +5,8 @@ of uint8 RGB blocks. What the scanner left out (alpha 0) is white.
 
 Blocks lie on a fixed grid of each level: at levels whose downsample is no whole
 number openslide resamples a little, and windows cut at will would differ in
-the last bits. Coordinates are openslide's own: MRXS has an empty margin
-(`openslide.bounds-x`), which QuPath crops away.
+the last bits. Coordinates are openslide's own, and ASAP's. Some formats (MRXS)
+have an empty margin, which QuPath crops away: `origin` says how wide it is.
 """
 
 import os
@@ -58,9 +58,8 @@ def open_rgb(path: str | os.PathLike, mpp: float | None) -> Backend:
             raise UnreadableError(path, str(error)) from error
         return _on_white(pixels)
 
-    return Backend(
-        levels, read_block, slide.close, mpp or _stated_mpp(slide, path)
-    )
+    stated = mpp or _stated_mpp(slide, path)
+    return Backend(levels, read_block, slide.close, stated, _origin(slide))
 
 
 def _level(slide: openslide.OpenSlide, number: int) -> Level:
@@ -72,6 +71,12 @@ def _level(slide: openslide.OpenSlide, number: int) -> Level:
         # Whole tiles, so that none is decoded for two blocks.
         sides.append(tile * max(1, round(_SIDE / tile)))
     return Level(height, width, *sides)
+
+
+def _origin(slide: openslide.OpenSlide) -> tuple[int, int]:
+    keys = (openslide.PROPERTY_NAME_BOUNDS_Y, openslide.PROPERTY_NAME_BOUNDS_X)
+    row, column = (int(slide.properties.get(key, 0)) for key in keys)
+    return row, column
 
 
 def _stated_mpp(

@@ -49,13 +49,15 @@ class Slide:
     """One open slide; a context manager. Made by `open_slide`.
 
     `name` is the file's stem, `mpp` the um/px of level 0, whose size in px is
-    `height` x `width`. Threads may share it.
+    `height` x `width`. `origin` is the row and column of level 0 that QuPath
+    takes for (0, 0): its coordinates are less by that. Threads may share it.
     """
 
     def __init__(self, path: str | os.PathLike, backend: Backend, mpp: float):
         self.path = pathlib.Path(path)
         self.name = self.path.stem
         self.mpp = mpp
+        self.origin = backend.origin
         self._image = BlockImage(backend)
         self.height, self.width = backend.levels[0].height, self.levels[0].width
 
@@ -157,19 +159,19 @@ class Slide:
     ) -> np.ndarray:
         """Level pixels; beyond the level its outermost ones, repeated."""
         level = self.levels[number]
-        top, bottom = _inside(rows, level.height)
-        left, right = _inside(columns, level.width)
+        down = np.clip(np.arange(*rows), 0, level.height - 1)
+        across = np.clip(np.arange(*columns), 0, level.width - 1)
+        top, left = int(down[0]), int(across[0])
         pixels = self._image.window(
-            number, top, left, bottom - top, right - left
+            number,
+            top,
+            left,
+            int(down[-1]) + 1 - top,
+            int(across[-1]) + 1 - left,
         )
-        if (top, bottom, left, right) == (*rows, *columns):
+        if pixels.shape[:2] == (len(down), len(across)):
             return pixels
-        margin = (
-            (top - rows[0], rows[1] - bottom),
-            (left - columns[0], columns[1] - right),
-            (0, 0),
-        )
-        return np.pad(pixels, margin, mode="edge")
+        return pixels[(down - top)[:, None], across - left]
 
 
 def open_slide(path: str | os.PathLike, mpp: float | None = None) -> Slide:
@@ -218,13 +220,11 @@ def _reduction(fine: int, coarse: int) -> float:
 
 
 def _steps(rows: float, columns: float, width: int) -> tuple[int, int]:
-    """Output rows and columns whose source is about `_AT_ONCE` px."""
-    wide = max(1, min(width, int(math.sqrt(_AT_ONCE) / columns) * 4))
+    """Output rows and columns whose source is about `_AT_ONCE` px.
+
+    Wide rather than tall, as a file's rows of tiles are read in turn.
+    """
+    widest = int(4 * math.sqrt(_AT_ONCE) / columns)
+    wide = max(1, min(width, widest))
     tall = max(1, int(_AT_ONCE / (wide * columns * rows)))
     return tall, wide
-
-
-def _inside(span: tuple[int, int], size: int) -> tuple[int, int]:
-    """The part of a span that exists; one pixel at least."""
-    first = min(max(span[0], 0), size - 1)
-    return first, max(first + 1, min(span[1], size))

@@ -108,6 +108,8 @@ def _open(
 ) -> Backend:
     with _reading(path), contextlib.ExitStack() as stack:
         tif = stack.enter_context(tifffile.TiffFile(path))
+        # One file position for all threads: its lock does nothing by default.
+        tif.filehandle.set_lock(True)
         levels = _levels(tif, path)
         sizes = tuple(level.size() for level in levels)
         stated = mpp or tiff.stated_mpp(path)
@@ -199,7 +201,6 @@ def _segment(page: Any, keyframe: Any, index: int) -> np.ndarray | None:
     if not count:
         return None
     file = page.parent.filehandle
-    # One file position for all threads.
     with file.lock:
         file.seek(page.dataoffsets[index])
         data = file.read(count)
