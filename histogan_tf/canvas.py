@@ -62,6 +62,11 @@ def padding(shape: tf.Tensor, multiple: int, margin: int) -> Padding:
     )
 
 
+def border(stages: int) -> int:
+    """Mirrored border of a pyramid's canvas: 16 px of the coarsest stage."""
+    return 16 * 2 ** (stages - 1)
+
+
 class Canvas:
     """A pyramid ready for images of any size.
 
@@ -88,8 +93,8 @@ class Canvas:
 
     @property
     def margin(self) -> int:
-        """Mirrored border: 16 px of the coarsest stage."""
-        return 16 * 2 ** (len(self.pyramid.stages) - 1)
+        """Mirrored border, see `border`."""
+        return border(len(self.pyramid.stages))
 
     def synthesise(
         self, mask: np.ndarray, style: np.ndarray, seed: int

@@ -30,6 +30,18 @@ def paint_halo(config: Config) -> int:
     return halo
 
 
+def stage_reach(config: Config, index: int) -> tuple[int, int]:
+    """Reaches of one stage alone around a window of its own image.
+
+    Returns:
+      Pixels of the stage's mask, and of the enlarged coarser image, that a
+      window needs on each side; not rounded.
+    """
+    # As in `paint_halo`: detail alone is what a stage above the first adds.
+    reach = 2 * _doubled(0) if index else 0
+    return _generator(config.stages[index].generator, reach)
+
+
 def read_halo(network: NetworkConfig, patch: int = 1) -> int:
     """Pixels of image around a window that a segmenter reads; not rounded.
 

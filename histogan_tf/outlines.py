@@ -44,21 +44,29 @@ def feature_collection(
       origin: row and column of level 0 that QuPath takes for (0, 0), as
         `Slide.origin` has them.
     """
+    features = []
+    for info, inside, top, left in objects(mask, table, chosen):
+        shape = _placed(outline(inside, top, left), scale, origin)
+        features.append(_feature(shape, info))
+    return {"type": "FeatureCollection", "features": features}
+
+
+def objects(
+    mask: np.ndarray, table: ClassTable, chosen: Sequence[int]
+) -> Iterator[tuple[ClassInfo, np.ndarray, int, int]]:
+    """Each object of the chosen classes, see `feature_collection`.
+
+    Yields:
+      Its class, its pixels bool [h, w], and their top and left.
+    """
     edge = table.boundary.id if table.boundary else None
     claimed = np.zeros(mask.shape, bool)
-    features = []
     for identity in chosen:
         labels = label_objects(mask, (identity,), edge)
         labels[claimed] = 0
         claimed |= labels > 0
-        features += [
-            _feature(
-                _placed(outline(inside, top, left), scale, origin),
-                table.classes[identity],
-            )
-            for inside, top, left in _objects(labels)
-        ]
-    return {"type": "FeatureCollection", "features": features}
+        for inside, top, left in _objects(labels):
+            yield table.classes[identity], inside, top, left
 
 
 def outline(

@@ -10,9 +10,11 @@ Every file appears whole under its name or not at all. Checkpoints are
 TensorFlow's own; TensorBoard points at the folder as it is.
 """
 
+import hashlib
 import json
 import os
 import pathlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -183,6 +185,20 @@ def latest_checkpoint(run: RunDir, phase: str) -> str:
     if path is None:
         raise InputError(f"{folder}: no checkpoint; train this phase first")
     return path
+
+
+def weights_hash(run: RunDir, phases: Iterable[str]) -> str:
+    """SHA-256 over the phases' newest checkpoints.
+
+    Raises:
+      InputError: a phase has none yet.
+    """
+    found = hashlib.sha256()
+    for phase in phases:
+        prefix = pathlib.Path(latest_checkpoint(run, phase))
+        for path in sorted(prefix.parent.glob(f"{prefix.name}.*")):
+            found.update(path.read_bytes())
+    return found.hexdigest()
 
 
 def load_pyramid(run: RunDir) -> Pyramid:

@@ -95,6 +95,14 @@ def random_canvas(random_run):
 
 
 @pytest.fixture(scope="session")
+def random_painter(random_canvas):
+    """Paints windows with the pyramid of `random_run`."""
+    from histogan_tf.window_paint import WindowPainter
+
+    return WindowPainter(random_canvas.pyramid)
+
+
+@pytest.fixture(scope="session")
 def random_networks(random_run):
     """The networks of `random_run`, as an export has them."""
     from histogan_tf import run_dir

@@ -1,76 +1,80 @@
-"""What runs are made from, and whether the records can feed them."""
-
-from dataclasses import replace
+"""Sources: windows of masks and images, mirrored and resampled."""
 
 import numpy as np
 import pytest
-from small_training import ingest_small, small_config
 
-from histogan_tf.data.dataset import Scale
-from histogan_tf.data.manifest import ImageInfo, Kind, Split
+from histogan_tf import rescale, sources
 from histogan_tf.errors import InputError
-from histogan_tf.run_dir import RunDir
-from trainer import sources
+from histogan_tf.regions import Box
 
-
-@pytest.fixture(scope="module")
-def source(phantom_files, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("phases")
-    manifest = ingest_small(phantom_files, folder / "records")
-    return sources.Source(small_config(2), manifest, RunDir(folder / "run"))
-
-
-def test_without_unlabelled_images_all_are_labelled(source):
-    manifest = source.manifest
-    assert sources.effective(source.config, manifest) == source.config
-    train = replace(manifest.split("train"), unlabelled=Kind())
-    alone = replace(manifest, splits={"train": train})
-    assert sources.effective(source.config, alone).labelled_share == 1
-
-
-def test_weights_of_classes(source):
-    pixels = np.array(source.manifest.class_pixels("train"), float)
-    wanted = pixels.sum() / (3 * pixels)
-    np.testing.assert_allclose(source.weights(), np.minimum(wanted, 10))
-
-
-def test_cached_bytes():
-    # 40 x 20 px at 2.5 um/px are 10 x 5 at 10; RGB and two classes.
-    image = ImageInfo("a", 20, 40, 2.5, "", (1, 2), 0)
-    scale = Scale(10.0, 10.0, 2)
-    assert sources.cached_bytes(image, 10.0, scale) == 10 * 5 * 5
-
-
-def one_image(source, **changes):
-    values = {"name": "a", "height": 80, "width": 96, "mpp": 2.5, "group": ""}
-    info = ImageInfo(**(values | changes), class_pixels=(1, 1, 1))
-    split = Split(labelled=Kind(images=(info,)))
-    return replace(source.manifest, splits={"train": split})
+VALUES = np.random.default_rng(0).integers(0, 200, (13, 17), np.uint8)
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    "box",
     [
-        ({"height": 16}, "gives 4 px at 10.0 um/px, less than a crop of 8"),
-        ({"mpp": 6.0}, "a: 6.0 um/px is coarser than the 5.0"),
+        Box(2, 5, 3, 9),
+        Box(-4, 5, 10, 21),
+        Box(-40, 60, -50, 50),
+        Box(13, 20, 17, 18),
+        Box(-3, -1, 0, 17),
     ],
+    ids=str,
 )
-def test_images_that_cannot_be_used(source, changes, message):
-    with pytest.raises(InputError, match=message):
-        sources.check_data(source.config, one_image(source, **changes))
+def test_mirrored_is_numpys_symmetric_padding(box):
+    padded = np.pad(VALUES, 64, mode="symmetric")
+    expected = padded[box.slices(Box(-64, 0, -64, 0))]
+    found = sources.mirrored(sources.from_array(VALUES), box)
+    np.testing.assert_array_equal(found, expected)
 
 
-def test_the_smallest_image_that_can_be_used(source):
-    sources.check_data(source.config, one_image(source, height=30))
+def test_mirrored_keeps_channels_and_reads_inside():
+    colours = np.stack([VALUES, VALUES + 1, VALUES + 2], -1)
+    boxes = []
+
+    def read(*box):
+        boxes.append(box)
+        return sources.from_array(colours).read(*box)
+
+    source = sources.Source(13, 17, read)
+    found = sources.mirrored(source, Box(-2, 1, 15, 19))
+    assert boxes == [(0, 15, 2, 2)]
+    assert found.shape == (3, 4, 3)
+    np.testing.assert_array_equal(found[0, 0], colours[1, 15])
+    np.testing.assert_array_equal(found[2, 3], colours[0, 15])
 
 
-def test_no_labelled_image(source):
-    empty = replace(source.manifest, splits={"train": Split()})
-    with pytest.raises(InputError, match="no labelled training image"):
-        sources.check_data(source.config, empty)
+@pytest.mark.parametrize("target", [0.5, 0.31, 0.7, 1.0, 2.3, 100.0])
+def test_rescaled_windows_are_those_of_the_resampled_whole(target):
+    whole = rescale.mask_to(VALUES, 0.5, target)
+    source = sources.rescaled(sources.from_array(VALUES), 0.5, target)
+    assert (source.height, source.width) == whole.shape
+    everything = source.read(0, 0, *whole.shape)
+    np.testing.assert_array_equal(everything, whole)
+    row, column = whole.shape[0] // 3, whole.shape[1] // 2
+    part = source.read(row, column, 1, whole.shape[1] - column)
+    np.testing.assert_array_equal(part, whole[row : row + 1, column:])
 
 
-def test_batches_that_replicas_cannot_share(source):
-    sources.check_replicas(source.config, 2)
-    with pytest.raises(InputError, match=r"stages.0.batch: 2 .* multiple of 4"):
-        sources.check_replicas(source.config, 4)
+def test_at_scale_reads_at_its_own():
+    seen = []
+    source = sources.at_scale((7, 9), lambda *box: seen.append(box), 0.5)
+    source.read(1, 2, 3, 4)
+    assert seen == [(1, 2, 3, 4, 0.5)]
+    assert (source.height, source.width) == (7, 9)
+
+
+def test_mapped_changes_each_window():
+    source = sources.mapped(sources.from_array(VALUES), lambda v: v // 2)
+    found = source.read(3, 4, 5, 6)
+    np.testing.assert_array_equal(found, VALUES[3:8, 4:10] // 2)
+
+
+def test_checks():
+    source = sources.from_array(VALUES)
+    sources.check_window(source, Box(0, 13, 0, 17))
+    with pytest.raises(InputError, match="columns 3 to 18; the canvas has 13"):
+        sources.check_window(source, Box(0, 1, 3, 18))
+    sources.check_ids(np.array([0, 2, 255], np.uint8), 3)
+    with pytest.raises(InputError, match=r"value 3 in 2 pixels; 0\.\.2 and"):
+        sources.check_ids(np.array([3, 3, 0], np.uint8), 3)

@@ -8,14 +8,15 @@ For each image, at its own size: `masks/<name>.png` (class ids),
 annotations) and `probabilities/<name>.tif` (float32, a page a class). For
 all: `areas.csv` and `segmentation.json`. The final segmenter reads the image
 at the run's finest um/px; its probabilities come back at the image's size.
+
+Slides (SVS, NDPI, MRXS, ...), or with --canvas all images, are read by windows
+in constant memory, and so is everything if one image exceeds 4096 x 4096 px.
+Results are then at the run's finest um/px, see `segment_slides.py`; the same
+command goes on where it was interrupted.
 """
 
-import csv
-import io
 import json
 import pathlib
-import shlex
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,12 +26,19 @@ from absl import flags
 from histogan_tf import program
 from histogan_tf.errors import InputError
 from histogan_tf.progress_bar import progress_bar
-from trainer import input_files
+from trainer import (
+    canvas_masks,
+    input_files,
+    segment_files,
+    segment_networks,
+    segment_slides,
+)
 
 if TYPE_CHECKING:
     import numpy as np
 
     from histogan_tf.data.classes import ClassTable
+    from histogan_tf.data.images import UnreadableError
     from histogan_tf.run_dir import RunDir
 
 flags.DEFINE_string("run_dir", None, "trained run")
@@ -47,6 +55,21 @@ flags.DEFINE_list(
     "object_classes",
     None,
     "classes to outline; else all but class 0 and the boundary",
+)
+flags.DEFINE_enum(
+    "network",
+    "segmenter",
+    ["segmenter", "pyramid"],
+    "who reads: the final segmenter, or the stages' own, coarse to fine",
+)
+flags.DEFINE_bool(
+    "canvas",
+    None,
+    "read by windows; else if a slide or more than 4096 x 4096 px are given",
+)
+flags.DEFINE_bool("tissue", True, "of slides, read the tissue alone")
+flags.DEFINE_integer(
+    "window", 1536, "side of a slide's windows, a multiple of 512", 512
 )
 flags.DEFINE_bool("skip_bad", False, "leave out unreadable files and go on")
 flags.mark_flags_as_required(["run_dir", "images", "output"])
@@ -65,13 +88,16 @@ class Work:
 def main() -> None:
     """Checks all images, segments them, prints where the results are."""
     from histogan_tf import run_dir
-    from histogan_tf.data.images import IMAGE_EXTENSIONS
+    from histogan_tf.data.slides import EXTENSIONS
     from histogan_tf.files import atomic_directory
 
     input_files.check_scale("mpp", flags.FLAGS.mpp)
     run = run_dir.open_run(flags.FLAGS.run_dir)
+    found = input_files.find(flags.FLAGS.images, EXTENSIONS)
+    if slides_wanted(found):
+        segment_slides_of(run, found)
+        return
     work = prepare(run)
-    found = input_files.find(flags.FLAGS.images, IMAGE_EXTENSIONS)
     with progress_bar("check") as show:
         paths, bad = input_files.readable(
             found, read_image, flags.FLAGS.skip_bad, show
@@ -85,25 +111,67 @@ def main() -> None:
         for path in paths:
             done.append(segment_file(path, folder, work))
             show(len(done), len(paths), path.stem)
-        write_areas(folder, work.table, done)
-        skipped = [{"file": str(b.path), "reason": b.reason} for b in bad]
-        write_record(folder, run, done, skipped)
+        segment_files.write_areas(folder, work.table, done)
+        segment_files.write_record(folder, run, done, bad)
     for error in bad:
         print(f"skipped {error}")
     print(f"{flags.FLAGS.output}: {len(paths)} images")
 
 
+def slides_wanted(paths: list[pathlib.Path]) -> bool:
+    """Whether --canvas says so or, without it, there are slides."""
+    from histogan_tf.data.images import IMAGE_EXTENSIONS
+
+    if flags.FLAGS.canvas is not None:
+        return flags.FLAGS.canvas
+    return any(
+        path.suffix.lower() not in IMAGE_EXTENSIONS
+        or canvas_masks.pixels(path) > canvas_masks.LARGE
+        for path in paths
+    )
+
+
+def segment_slides_of(run: "RunDir", paths: list[pathlib.Path]) -> None:
+    """Segments by windows; prints where the results are."""
+    from histogan_tf.evaluation import segmentation
+
+    table, values = run.classes(), flags.FLAGS
+    request = segment_slides.Request(
+        values.output,
+        values.mpp,
+        canvas_masks.checked_window(values.window),
+        values.tissue,
+        values.geojson,
+        values.probabilities,
+        values.skip_bad,
+        segmentation.object_classes(table, values.object_classes),
+    )
+    skipped = list["UnreadableError"]()
+
+    def record(
+        folder: pathlib.Path,
+        done: list[dict[str, Any]],
+        bad: list["UnreadableError"],
+    ) -> None:
+        segment_files.write_areas(folder, table, done)
+        segment_files.write_record(folder, run, done, bad)
+        skipped.extend(bad)
+
+    network = segment_networks.by_window(run, values.network)
+    count = segment_slides.segment_all(paths, network, request, record)
+    for error in skipped:
+        print(f"skipped {error}")
+    print(f"{values.output}: {count} slides")
+
+
 def prepare(run: "RunDir") -> Work:
     """Loads the final segmenter."""
-    from histogan_tf import run_dir
-    from histogan_tf.canvas import segment_with
     from histogan_tf.evaluation import segmentation
 
     table = run.classes()
     outlined = segmentation.object_classes(table, flags.FLAGS.object_classes)
-    network = run_dir.load_segmenter(run)
     return Work(
-        segment_with(network, table.count),
+        segment_networks.by_image(run, flags.FLAGS.network),
         run.config().finest_mpp,
         table,
         outlined,
@@ -156,10 +224,10 @@ def segment_file(
     if flags.FLAGS.geojson:
         found = outlines.feature_collection(mask, work.table, work.outlined)
         target = folder / "outlines" / f"{path.stem}.geojson"
-        write_text(target, json.dumps(found))
+        segment_files.write_text(target, json.dumps(found))
     if flags.FLAGS.probabilities:
         target = folder / "probabilities" / f"{path.stem}.tif"
-        write_probabilities(target, shares)
+        segment_files.write_probabilities(target, shares)
     counts = np.bincount(mask.ravel(), minlength=work.table.count)
     return {
         "name": path.stem,
@@ -169,66 +237,6 @@ def segment_file(
         "mpp": mpp,
         "class_pixels": counts.tolist(),
     }
-
-
-def write_probabilities(path: pathlib.Path, shares: "np.ndarray") -> None:
-    """Writes float32 [H, W, N] as a TIFF of N pages."""
-    import numpy as np
-    import tifffile
-
-    from histogan_tf.files import atomic_write
-
-    buffer = io.BytesIO()
-    tifffile.imwrite(
-        buffer,
-        np.ascontiguousarray(np.moveaxis(shares, -1, 0)),
-        photometric="minisblack",
-        compression="zlib",
-        metadata=None,
-    )
-    atomic_write(path, buffer.getvalue())
-
-
-def write_areas(
-    folder: pathlib.Path, table: "ClassTable", done: list[dict[str, Any]]
-) -> None:
-    """Writes areas.csv: a row for each class of each image."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image", "class_id", "class", "pixels", "mm2"])
-    for entry in done:
-        for info in table.classes:
-            pixels = entry["class_pixels"][info.id]
-            area = pixels * (entry["mpp"] / 1000.0) ** 2
-            row = [entry["name"], info.id, info.name, pixels, f"{area:.9g}"]
-            writer.writerow(row)
-    write_text(folder / "areas.csv", text.getvalue())
-
-
-def write_record(
-    folder: pathlib.Path,
-    run: "RunDir",
-    done: list[dict[str, Any]],
-    skipped: list[dict[str, str]],
-) -> None:
-    """Writes segmentation.json."""
-    command = ["python", "-m", "trainer.segment", *sys.argv[1:]]
-    value = {
-        "command": shlex.join(command),
-        "run_dir": str(run.root),
-        "network_mpp": run.config().finest_mpp,
-        "classes": list(run.classes().names),
-        "images": done,
-        "skipped": skipped,
-    }
-    write_text(folder / "segmentation.json", json.dumps(value, indent=1) + "\n")
-
-
-def write_text(path: pathlib.Path, text: str) -> None:
-    """Writes UTF-8, whole or not at all."""
-    from histogan_tf.files import atomic_write
-
-    atomic_write(path, text.encode())
 
 
 if __name__ == "__main__":

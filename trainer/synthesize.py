@@ -8,6 +8,11 @@ what seed, style and mask each file was made from; with --stages the coarser
 images go to `stages/<k>/`. Without --style_from a style is drawn from those
 of the training images by the seed and the mask's name, so it does not depend
 on which other masks are given.
+
+Masks of more than 4096 x 4096 px at that um/px (or all, with --canvas) become
+pyramidal OME-TIFFs, `<mask>_<seed>.ome.tif`, painted in windows in constant
+memory: no seams, the same pixels whatever the window. The same command goes on
+where it was interrupted. TIFF masks, tiled ones best, are read by windows.
 """
 
 import json
@@ -23,7 +28,7 @@ from absl import flags
 from histogan_tf import program
 from histogan_tf.errors import InputError
 from histogan_tf.progress_bar import progress_bar
-from trainer import input_files
+from trainer import canvas_masks, input_files, synthesize_canvas
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,6 +61,15 @@ flags.DEFINE_float(
     100,
 )
 flags.DEFINE_bool("stages", False, "write the image of every stage as well")
+flags.DEFINE_bool(
+    "canvas", None, "paint by windows; else if a mask exceeds 4096 x 4096 px"
+)
+flags.DEFINE_integer(
+    "window", 1536, "side of a canvas's windows, a multiple of 512", 512
+)
+flags.DEFINE_integer(
+    "jpeg_quality", 0, "of canvases, 1 to 100; 0: lossless", 0, 100
+)
 flags.mark_flags_as_required(["run_dir", "masks", "output"])
 
 Mask = Callable[[pathlib.Path], "np.ndarray"]
@@ -72,9 +86,12 @@ def main() -> None:
     for name in ("mpp", "style_mpp"):
         input_files.check_scale(name, flags.FLAGS[name].value)
     run = run_dir.open_run(flags.FLAGS.run_dir)
+    paths = input_files.find(flags.FLAGS.masks, MASK_EXTENSIONS)
+    if canvas_wanted(run, paths):
+        paint_canvases(run, paths)
+        return
     canvas = Canvas(run_dir.load_pyramid(run))
     read, style = mask_reader(run), style_source(run)
-    paths = input_files.find(flags.FLAGS.masks, MASK_EXTENSIONS)
     with progress_bar("check") as show:
         input_files.readable(paths, read, None, show)
     with (
@@ -96,6 +113,50 @@ def main() -> None:
                 show(len(made), total, path.stem)
         write_record(folder, run, made)
     print(f"{flags.FLAGS.output}: {total} images of {len(paths)} masks")
+
+
+def window_reader(run: "RunDir") -> canvas_masks.MaskReader:
+    """Reads masks as `mask_reader` does, but window by window."""
+    table, finest = run.classes(), run.config().finest_mpp
+    as_ids = flags.FLAGS.class_ids
+    return canvas_masks.MaskReader(
+        (lambda raw, path: check_ids(raw, path, table))
+        if as_ids
+        else table.map_mask,
+        table.by_color and not as_ids,
+        flags.FLAGS.mpp or finest,
+        finest,
+    )
+
+
+def canvas_wanted(run: "RunDir", paths: list[pathlib.Path]) -> bool:
+    """Whether --canvas says so or, without it, some mask is large."""
+    if flags.FLAGS.canvas is not None:
+        return flags.FLAGS.canvas
+    reader = window_reader(run)
+    return any(reader.large(path) for path in paths)
+
+
+def paint_canvases(run: "RunDir", paths: list[pathlib.Path]) -> None:
+    """Paints by windows; prints where the images are."""
+    if flags.FLAGS.stages:
+        raise InputError("--stages: canvases have the finest stage alone")
+    request = synthesize_canvas.Request(
+        flags.FLAGS.output,
+        flags.FLAGS.seed,
+        flags.FLAGS.samples,
+        canvas_masks.checked_window(flags.FLAGS.window),
+        flags.FLAGS.jpeg_quality,
+    )
+    count = synthesize_canvas.paint_all(
+        run,
+        paths,
+        window_reader(run),
+        style_source(run),
+        request,
+        lambda folder, made: write_record(folder, run, made),
+    )
+    print(f"{request.output}: {count} canvases of {len(paths)} masks")
 
 
 def mask_reader(run: "RunDir") -> Mask:

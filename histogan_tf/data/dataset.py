@@ -5,7 +5,7 @@ batches: image float32 [B, c, c, 3] in [-1, 1], labels float32 [B, c, c, N]
 (soft one-hot, zero = no label), style float32 [B, 6], seed int64 [B].
 
 Tiles are decoded once, averaged to the stage's um/px and kept in memory as
-uint8 (`tile_store.py`), as far as that has room. Each epoch is shuffled by a
+uint8 (`tile_memory.py`), as far as that has room. Each epoch is shuffled by a
 seed of its own, so a pipeline that starts at step n gives what an
 uninterrupted one gives from step n on.
 """
@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from histogan_tf.config import AugmentConfig
-from histogan_tf.data import augment, colour, records, tile_store
+from histogan_tf.data import augment, colour, records, tile_memory
 from histogan_tf.models import noise
 from histogan_tf.preprocess import to_uint8, to_unit
 
@@ -83,7 +83,7 @@ def load_tiles(
 
 def kept(tiles: Iterable[dict[str, np.ndarray]], count: int) -> Tiles:
     """The same tiles, kept in memory."""
-    fetch = _as_is(tile_store.store(tiles).fetch)
+    fetch = _as_is(tile_memory.keep(tiles).fetch)
     return Tiles(tf.data.Dataset.range(count).map(fetch), count, fetch)
 
 

@@ -91,14 +91,34 @@ class Generator(tf.keras.Model):
         than the `coarse` to which detail is added.
         """
         count = len(noises)
-        masks = [layers.neighbourhood(m) for m in levels_of(mask, count)]
+        masks = self.surroundings(mask, count)
+        return self.paint(masks, noises, style, coarse, seen)
+
+    def surroundings(self, mask: tf.Tensor, count: int) -> list[tf.Tensor]:
+        """Each level's mask beside its averages, finest first.
+
+        Apart from `paint`, because averages reach farther than networks: a
+        window may crop them before the dear part begins.
+        """
+        return [layers.neighbourhood(m) for m in levels_of(mask, count)]
+
+    def paint(
+        self,
+        masks: list[tf.Tensor],
+        noises: list[tf.Tensor],
+        style: tf.Tensor,
+        coarse: tf.Tensor | None = None,
+        seen: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """As the call, from masks with their `surroundings`."""
+        count = len(noises)
         inputs = [
             tf.concat([m, tf.cast(z, m.dtype)], axis=-1)
             for m, z in zip(masks, noises, strict=True)
         ]
         if coarse is not None:
             seen = coarse if seen is None else seen
-            images = levels_of(tf.cast(seen, mask.dtype), count)
+            images = levels_of(tf.cast(seen, masks[0].dtype), count)
             inputs = [
                 tf.concat(pair, -1) for pair in zip(inputs, images, strict=True)
             ]

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from histogan_tf.data import tile_store
+from histogan_tf.data import tile_memory
 
 SIZES = [(3, 5), (4, 2), (1, 1), (6, 3)]
 
@@ -19,7 +19,7 @@ def tiles():
 
 
 def stored():
-    return tile_store.store(tiles())
+    return tile_memory.keep(tiles())
 
 
 def test_each_number_gives_its_tile():

@@ -1,7 +1,7 @@
 """Decoded tiles kept in memory, each fetched by its number.
 
 In: tiles, one after another: image uint8 [h, w, 3], labels uint8 [h, w, N],
-style float32 [6], of any sizes. Out: `TileStore.fetch`, a pure function of the
+style float32 [6], of any sizes. Out: `TileMemory.fetch`, a pure function of the
 number for tf.data's map.
 
 Beside speed this keeps pipelines parallel: with op determinism on, tf.data
@@ -17,7 +17,7 @@ import tensorflow as tf
 
 
 @dataclass(frozen=True)
-class TileStore:
+class TileMemory:
     """All pixels in one buffer, as the tiles differ in size.
 
     `pixels` uint8 [sum of h * w * (3 + N)]: image and labels side by side;
@@ -46,7 +46,7 @@ class TileStore:
         }
 
 
-def store(tiles: Iterable[dict[str, np.ndarray]]) -> TileStore:
+def keep(tiles: Iterable[dict[str, np.ndarray]]) -> TileMemory:
     """Reads a finite number of tiles, one or more, into memory."""
     buffers, sizes, styles, classes = [], [], [], 0
     for tile in tiles:
@@ -58,7 +58,7 @@ def store(tiles: Iterable[dict[str, np.ndarray]]) -> TileStore:
     starts = np.cumsum([0, *(len(b) for b in buffers[:-1])], dtype=np.int64)
     # Pipelines run on the host, also where there is a GPU.
     with tf.device("CPU:0"):
-        return TileStore(
+        return TileMemory(
             tf.constant(np.concatenate(buffers)),
             tf.constant(starts),
             tf.constant(np.array(sizes, np.int32)),

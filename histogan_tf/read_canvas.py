@@ -1,0 +1,195 @@
+"""A slide of any size becomes a label file, window by window.
+
+In: an image `Source` at the run's finest um/px and where its tissue is. Out: a
+pyramidal OME-TIFF of class ids and, as asked, one of each class's probability;
+in constant memory, resumable.
+
+Only tissue is read: windows without it are passed over, and pixels outside it
+are 255 in labels, 0 in probabilities, wherever the windows lie. So no pixel
+depends on the grid of windows, but for classes whose probabilities are equal
+to within rounding (1e-4).
+"""
+
+import contextlib
+import pathlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from histogan_tf import streaming
+from histogan_tf.data import tile_pixels
+from histogan_tf.data.classes import IGNORE, ClassTable
+from histogan_tf.data.pyramid_tiff import Plan, PyramidWriter
+from histogan_tf.data.tiff_layout import Facts
+from histogan_tf.regions import Box
+from histogan_tf.sources import Source
+from histogan_tf.window_read import WindowReader
+
+Item = tuple[int, Box]
+
+
+@dataclass(frozen=True)
+class Tissue:
+    """Where to read: bool [H, W] of `mpp` um/px, from the top left corner."""
+
+    mask: np.ndarray
+    mpp: float
+
+    def window(self, box: Box, mpp: float) -> np.ndarray:
+        """Whether each pixel of a window at `mpp` um/px lies on tissue.
+
+        A pixel belongs to the mask's pixel that holds its centre; beyond
+        the mask's border the nearest one counts.
+        """
+        rows, columns = (
+            np.clip(
+                ((np.arange(first, last) + 0.5) * mpp / self.mpp).astype(int),
+                0,
+                size - 1,
+            )
+            for first, last, size in zip(
+                (box.top, box.left),
+                (box.bottom, box.right),
+                self.mask.shape,
+                strict=True,
+            )
+        )
+        return self.mask[rows[:, None], columns]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Sides in px of windows and tiles; `window` divides by `tile`."""
+
+    window: int = 1536
+    tile: int = 512
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Files to make: labels, and probabilities by class id."""
+
+    labels: pathlib.Path
+    shares: Mapping[int, pathlib.Path]
+
+
+def segment_canvas(
+    reader: WindowReader,
+    source: Source,
+    tissue: Tissue,
+    mpp: float,
+    table: ClassTable,
+    targets: Targets,
+    sizes: Sizes,
+    identity: dict[str, Any],
+    progress: streaming.Progress = lambda done, total: None,
+) -> streaming.Times:
+    """Segments a slide, or goes on with one that was interrupted.
+
+    Files that exist already are kept as they are.
+
+    Args:
+      reader: of the run.
+      source: uint8 RGB at the run's finest um/px, which is
+      mpp.
+      tissue: where it is to be read.
+      table: the run's classes.
+      targets: `.ome.tif` files to make.
+      sizes: of windows and tiles.
+      identity: JSON values that stand for the run and the slide.
+      progress: called with windows done and all windows.
+
+    Returns:
+      How long reading, segmenting and writing took; lower levels count as
+      writing.
+
+    Raises:
+      InputError: unfinished work there is of other settings, or the disk is
+        full.
+    """
+    kinds = {
+        targets.labels: tile_pixels.labels(sizes.tile, table.palette()),
+    } | {
+        path: tile_pixels.shares(sizes.tile, table.names[number])
+        for number, path in targets.shares.items()
+    }
+    with contextlib.ExitStack() as stack:
+        writers = {
+            path: stack.enter_context(
+                PyramidWriter(
+                    path, _plan(source, path, mpp, kind, sizes), identity
+                )
+            )
+            for path, kind in kinds.items()
+            if not path.exists()
+        }
+        if not writers:
+            return streaming.Times()
+        work = _Work(reader, source, tissue, mpp, targets, writers)
+        return work.run(progress)
+
+
+@dataclass(frozen=True)
+class _Work:
+    reader: WindowReader
+    source: Source
+    tissue: Tissue
+    mpp: float
+    targets: Targets
+    writers: dict[pathlib.Path, PyramidWriter]
+
+    def run(self, progress: streaming.Progress) -> streaming.Times:
+        windows = next(iter(self.writers.values())).plan.windows
+        done = min(writer.done for writer in self.writers.values())
+        times = streaming.overlapped(
+            list(enumerate(windows))[done:],
+            self.read,
+            self.segment,
+            self.write,
+            lambda more, _: progress(done + more, len(windows)),
+        )
+        with times.clock("write"), times.clock("total"):
+            for writer in self.writers.values():
+                writer.finish()
+        return times
+
+    def read(self, item: Item) -> np.ndarray | None:
+        """The window's surroundings; None without tissue."""
+        if not self.tissue.window(item[1], self.mpp).any():
+            return None
+        return self.reader.surroundings(self.source, item[1])
+
+    def segment(self, item: Item, image: np.ndarray | None) -> np.ndarray:
+        """Probabilities [h, w, N]; zeros without tissue."""
+        if image is None:
+            box = item[1]
+            shape = (box.height, box.width, self.reader.classes)
+            return np.broadcast_to(np.float32(0), shape)
+        return self.reader.probabilities(self.source, item[1], image)
+
+    def write(self, item: Item, shares: np.ndarray) -> None:
+        """Labels and probabilities of a window."""
+        index, box = item
+        on_tissue = self.tissue.window(box, self.mpp)
+        labels = self.writers.get(self.targets.labels)
+        if labels:
+            ids = shares.argmax(axis=-1).astype(np.uint8)
+            labels.write(index, np.where(on_tissue, ids, np.uint8(IGNORE)))
+        for number, path in self.targets.shares.items():
+            if path in self.writers:
+                bytes_ = np.rint(shares[..., number] * 255).astype(np.uint8)
+                self.writers[path].write(index, bytes_ * on_tissue)
+
+
+def _plan(
+    source: Source,
+    path: pathlib.Path,
+    mpp: float,
+    kind: tile_pixels.TilePixels,
+    sizes: Sizes,
+) -> Plan:
+    name = path.name.removesuffix(".ome.tif")
+    facts = Facts(name, mpp, sizes.tile, kind)
+    return Plan(source.height, source.width, sizes.window, facts)

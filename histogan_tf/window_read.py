@@ -1,0 +1,111 @@
+"""Any window of an image of any size: class probabilities.
+
+In: an image `Source` at the run's finest um/px and a window. Out: the window's
+probabilities, the same as `canvas.Reader` (the final segmenter alone) or
+`Canvas.segment` (the pyramid's, coarse to fine) give for the whole, to 1e-4,
+in constant memory and whatever the grid of windows.
+
+Each stage reads what the next one needs (`regions.py`); the image is mirrored
+beyond its border as far as those two do it.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from histogan_tf import canvas, halo, preprocess, regions, sources
+from histogan_tf.config import SegmenterConfig
+from histogan_tf.models import layers
+from histogan_tf.models.segmenter import Segmenter, no_opinion
+from histogan_tf.pyramid import Pyramid
+from histogan_tf.regions import Box, Layout, Need
+from histogan_tf.sources import Source
+from histogan_tf.tensor_boxes import cut, start_of
+
+
+class WindowReader:
+    """Segmenters that read windows; one graph serves all.
+
+    `read` is that graph: images uint8 [h, w, 3], the int64 [stages, 3, 4]
+    boxes of `regions.to_array`, origin int64 [2] of the image ->
+    probabilities float32 [h, w, N] of the finest stage's result box.
+    """
+
+    def __init__(
+        self, networks: Sequence[Segmenter], layout: Layout, classes: int
+    ):
+        """Traces nothing yet; networks and needs are coarsest first."""
+        self.networks, self.layout, self.classes = networks, layout, classes
+        self.read = tf.function(
+            self._read,
+            input_signature=[
+                tf.TensorSpec([None, None, 3], tf.uint8),
+                tf.TensorSpec([len(networks), 3, 4], tf.int64),
+                tf.TensorSpec([2], tf.int64),
+            ],
+        )
+
+    def surroundings(self, source: Source, window: Box) -> np.ndarray:
+        """The image that a window's stages see, uint8 [h, w, 3], mirrored.
+
+        Raises:
+          InputError: the window is empty or leaves the image.
+        """
+        sources.check_window(source, window)
+        _, box = self.layout.plan(source.height, source.width, window)
+        return sources.mirrored(source, box)
+
+    def probabilities(
+        self, source: Source, window: Box, image: np.ndarray
+    ) -> np.ndarray:
+        """Probabilities of a window, float32 [h, w, N].
+
+        Args:
+          image: what `surroundings` gave, perhaps in another thread.
+        """
+        found, box = self.layout.plan(source.height, source.width, window)
+        origin = np.array([box.top, box.left], np.int64)
+        return self.read(image, regions.to_array(found), origin).numpy()
+
+    def _read(self, image, boxes, origin):
+        count = len(self.networks)
+        unit = preprocess.to_unit(image[None])
+        images = layers.levels_of(unit, count)[::-1]
+        shares: tf.Tensor | None = None
+        for index, network in enumerate(self.networks):
+            result, body, _ = tf.unstack(boxes[index])
+            start = origin // 2 ** (count - 1 - index)
+            seen = cut(images[index], start, body)
+            if shares is None:
+                opinion = no_opinion(seen, self.classes)
+            else:
+                before = 2 * start_of(boxes[index - 1, 0])
+                opinion = cut(layers.double(shares), before, body)
+            found = tf.nn.softmax(network(seen, opinion))
+            shares = cut(found, start_of(body), result)
+        assert shares is not None, self.networks
+        return shares[0]
+
+
+def of_segmenter(
+    network: Segmenter, settings: SegmenterConfig, classes: int
+) -> WindowReader:
+    """One segmenter alone, as `canvas.Reader` reads."""
+    reach = halo.read_halo(settings.network, settings.patch)
+    stride = network.stride
+    layout = Layout((Need(stride, reach, reach),), stride, 4 * stride)
+    return WindowReader([network], layout, classes)
+
+
+def of_pyramid(pyramid: Pyramid) -> WindowReader:
+    """The stages' segmenters, each refining the coarser one's result."""
+    needs = []
+    for stage in pyramid.config.stages:
+        reach = halo.read_halo(stage.segmenter)
+        needs.append(Need(max(2, stage.segmenter.stride), reach, reach))
+    layout = Layout(
+        tuple(needs), pyramid.multiple, canvas.border(len(pyramid.stages))
+    )
+    networks = [stage.segmenter for stage in pyramid.stages]
+    return WindowReader(networks, layout, pyramid.classes)

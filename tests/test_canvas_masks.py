@@ -1,0 +1,66 @@
+"""Masks by windows: sizes from headers, values checked, classes mapped."""
+
+import pathlib
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+
+from histogan_tf.data import classes, images, phantom
+from histogan_tf.errors import InputError
+from trainer import canvas_masks
+from trainer.canvas_masks import MaskReader
+
+TABLE = classes.load(phantom.CLASSES_FILE)
+RAW = np.random.default_rng(0).integers(0, 3, (30, 40), np.uint8)
+
+
+def reader(mpp=5.0):
+    return MaskReader(TABLE.map_mask, False, mpp, 5.0)
+
+
+def test_headers_state_the_size(tmp_path):
+    images.write_png(tmp_path / "a.png", RAW)
+    cv2.imwrite(str(tmp_path / "b.bmp"), RAW)
+    tifffile.imwrite(tmp_path / "c.tif", RAW)
+    (tmp_path / "d.tif").write_text("no image")
+    found = [canvas_masks.pixels(p) for p in sorted(tmp_path.iterdir())]
+    assert found == [1200, 1200, 1200, 0]
+
+
+def test_large_is_what_the_run_sees(tmp_path, monkeypatch):
+    monkeypatch.setattr(canvas_masks, "LARGE", 1200)
+    path = tmp_path / "a.png"
+    images.write_png(path, RAW)
+    assert not reader().large(path)
+    assert reader(5.1).large(path) and not reader(2.5).large(path)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_windows_hold_class_ids_at_the_runs_scale(name, tmp_path):
+    path = tmp_path / name
+    cv2.imwrite(str(path), RAW)
+    source = reader(10.0).open(path)
+    assert (source.height, source.width) == (60, 80)
+    ids = np.kron(TABLE.map_mask(RAW, path), np.ones((2, 2), np.uint8))
+    np.testing.assert_array_equal(source.read(7, 9, 30, 41), ids[7:37, 9:50])
+
+
+def test_unknown_values_are_found_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(canvas_masks, "_CHECKED", 16)
+    bad = RAW.copy()
+    bad[29, 39] = 77
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, bad, compression="zlib", tile=(16, 16))
+    with pytest.raises(InputError, match=r"a\.tif: mask value 77 in 1 pixel"):
+        reader().check(path)
+    tifffile.imwrite(path, RAW)
+    reader().check(path)
+
+
+def test_digest(tmp_path):
+    path = pathlib.Path(tmp_path / "a")
+    path.write_bytes(b"abc")
+    # The test vector of FIPS 180-2.
+    assert canvas_masks.digest(path).startswith("ba7816bf8f01cfea414140de5dae")

@@ -1,0 +1,195 @@
+"""trainer.segment on slides: label files, areas, objects, resumed work."""
+
+import csv
+import functools
+import json
+
+import numpy as np
+import pytest
+import tifffile
+from programs import run_program
+from shapely import geometry
+
+from histogan_tf import read_canvas, window_read
+from histogan_tf.data import images, tiff_blocks
+from histogan_tf.data.blocks import BlockImage
+from trainer import segment_slides
+
+
+@pytest.fixture
+def segment(random_run, capsys, monkeypatch):
+    return functools.partial(
+        run_program,
+        "trainer.segment",
+        capsys,
+        monkeypatch,
+        run_dir=random_run,
+    )
+
+
+@pytest.fixture(scope="module")
+def slide(tmp_path_factory, phantom_files):
+    """Two phantoms side by side on glass: 300 x 400 px at 2.5 um/px."""
+    image = np.full((300, 400, 3), 245, np.uint8)
+    for place, seed in ((40, 0), (200, 1)):
+        tile = images.read_image(phantom_files / "images" / f"tile_{seed}.png")
+        image[100:180, place : place + 96] = tile
+    path = tmp_path_factory.mktemp("slide") / "case.tif"
+    tifffile.imwrite(
+        path,
+        image,
+        photometric="rgb",
+        tile=(128, 128),
+        resolution=(4000, 4000),
+        resolutionunit="CENTIMETER",
+    )
+    return path
+
+
+def test_everything_that_can_be_asked_for(segment, slide, tmp_path):
+    out = tmp_path / "out"
+    code, text, err = segment(
+        images=slide, output=out, canvas=True, geojson=True, probabilities=True
+    )
+    assert code == 0, err
+    assert f"{out}: 1 slides" in text
+    mask = tifffile.imread(out / "masks" / "case.ome.tif")
+    # 2.5 um/px become the run's 5.
+    assert mask.shape == (150, 200) and set(np.unique(mask)) <= {0, 1, 2, 255}
+    glass = mask == 255
+    assert glass[:40].all() and glass[:, 160:].all()
+    assert (~glass[55:85, 24:64]).mean() > 0.7
+    check_record(out, mask)
+    check_outlines(out, mask)
+    shares = [
+        tifffile.imread(out / "probabilities" / f"case_{name}.ome.tif")
+        for name in ("stroma", "epithelium", "lumen")
+    ]
+    total = np.sum(shares, axis=0, dtype=int)
+    assert (np.abs(total[~glass] - 255) <= 2).all() and not total[glass].any()
+    np.testing.assert_array_equal(
+        np.argmax(shares, 0)[~glass] == mask[~glass],
+        np.max(shares, 0)[~glass]
+        == np.take_along_axis(np.array(shares), mask[None] % 3, 0)[0][~glass],
+    )
+    shown = images.read_image(out / "overlays" / "case.png")
+    assert shown.shape == (150, 200, 3)
+    assert (np.abs(shown[glass].astype(int) - 245) <= 2).mean() > 0.8
+
+
+def check_record(out, mask):
+    (entry,) = json.loads((out / "segmentation.json").read_text())["images"]
+    assert entry["mpp"] == 5.0 and entry["slide_mpp"] == 2.5
+    assert entry["objects_mpp"] == 5.0
+    rows = list(csv.DictReader((out / "areas.csv").open()))
+    for identity, row in enumerate(rows):
+        pixels = int((mask == identity).sum())
+        assert int(row["pixels"]) == pixels
+        assert float(row["mm2"]) == pytest.approx(pixels * 25e-6)
+
+
+def check_outlines(out, mask):
+    text = (out / "outlines" / "case.geojson").read_text()
+    areas = {"epithelium": 0.0, "lumen": 0.0}
+    for feature in json.loads(text)["features"]:
+        name = feature["properties"]["classification"]["name"]
+        areas[name] += geometry.shape(feature["geometry"]).area
+    for identity, name in ((1, "epithelium"), (2, "lumen")):
+        # In px of the slide, of which the mask's have four.
+        pixels = 4 * int((mask == identity).sum())
+        assert abs(areas[name] - pixels) <= 0.15 * pixels + 20
+
+
+def test_the_pyramid_reads_too_and_glass_if_asked(segment, slide, tmp_path):
+    out = tmp_path / "out"
+    code, _, err = segment(
+        images=slide, output=out, canvas=True, tissue=False, network="pyramid"
+    )
+    assert code == 0, err
+    mask = tifffile.imread(out / "masks" / "case.ome.tif")
+    assert mask.max() < 3
+    assert not (out / "outlines").exists()
+    assert not (out / "instances").exists()  # no boundary class
+
+
+def test_work_goes_on_after_a_break(segment, slide, tmp_path, monkeypatch):
+    calls = []
+
+    def broken(*values):
+        calls.append(0)
+        raise KeyboardInterrupt
+
+    given = {"images": slide, "output": tmp_path / "out", "canvas": True}
+    with monkeypatch.context() as patch:
+        patch.setattr(read_canvas.PyramidWriter, "finish", broken)
+        assert segment(**given)[0] == 130 and calls
+    assert not (tmp_path / "out").exists()
+    code, _, err = segment(**given, network="pyramid")
+    assert code == 2 and "unfinished work of another network" in err
+    whole, reads = window_read.WindowReader.probabilities, []
+
+    def counted(*values):
+        reads.append(0)
+        return whole(*values)
+
+    monkeypatch.setattr(window_read.WindowReader, "probabilities", counted)
+    assert segment(**given)[0] == 0
+    assert not reads  # the only window was finished already
+    assert (tmp_path / "out" / "masks" / "case.ome.tif").exists()
+
+
+def test_slides_are_told_by_their_format_and_size(
+    segment, slide, real_data, tmp_path, monkeypatch
+):
+    from trainer import canvas_masks
+
+    seen = []
+    monkeypatch.setattr(
+        segment_slides,
+        "segment_all",
+        lambda paths, *_: seen.append(paths[0].name) or 1,
+    )
+    svs = real_data / "slides" / "CMU-1-Small-Region.svs"
+    assert segment(images=svs, output=tmp_path / "a")[0] == 0
+    monkeypatch.setattr(canvas_masks, "LARGE", 300 * 400 - 1)
+    assert segment(images=slide, output=tmp_path / "b")[0] == 0
+    assert seen == ["CMU-1-Small-Region.svs", "case.tif"]
+
+
+def test_broken_slides(segment, real_data, tmp_path):
+    folder = real_data / "slides"
+    code, _, err = segment(images=folder, output=tmp_path / "out")
+    assert code == 2 and "broken.svs" in err and "--skip_bad" in err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"window": 700}, "--window 700: a multiple of 512"),
+        ({"network": "judge"}, "network"),
+        ({"object_classes": "nerve"}, "'nerve': allowed are stroma"),
+    ],
+)
+def test_bad_flags(segment, slide, tmp_path, values, message):
+    given = {"images": slide, "output": tmp_path / "out", "canvas": True}
+    code, _, err = segment(**(given | values))
+    assert code == 2 and message in err and err.startswith("error: ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_levels_and_counts(tmp_path):
+    ids = np.random.default_rng(0).integers(0, 3, (70, 90), np.uint8)
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as tif:
+        tif.write(ids, subifds=1, tile=(16, 16))
+        tif.write(ids[::2, ::2], subfiletype=1, tile=(16, 16))
+    labels = BlockImage(tiff_blocks.open_stored(path, False))
+    found, scale = segment_slides.whole_level(labels, 70 * 90)
+    np.testing.assert_array_equal(found, ids)
+    assert scale == 1
+    found, scale = segment_slides.whole_level(labels, 70 * 90 - 1)
+    np.testing.assert_array_equal(found, ids[::2, ::2])
+    assert scale == 2
+    counts = segment_slides.class_pixels(labels, 3)
+    assert counts.tolist() == np.bincount(ids.ravel()).tolist()

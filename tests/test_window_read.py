@@ -1,0 +1,90 @@
+"""Windows of a segmentation: a crop of the whole, wherever they lie."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from histogan_tf import canvas, halo, run_dir, sources, window_read
+from histogan_tf.config import NetworkConfig, SegmenterConfig
+from histogan_tf.errors import InputError
+from histogan_tf.models.segmenter import Segmenter, no_opinion
+from histogan_tf.regions import Box
+
+CLASSES = 3
+BOXES = [
+    Box(0, 40, 0, 40),
+    Box(61, 98, 33, 34),
+    Box(130, 151, 140, 173),
+    Box(0, 151, 77, 90),
+]
+
+
+@functools.cache
+def image():
+    draws = np.random.default_rng(1).integers(0, 256, (151, 173, 3))
+    return draws.astype(np.uint8)
+
+
+@functools.cache
+def alone():
+    """A segmenter of three levels and patches, and its settings."""
+    settings = SegmenterConfig(16, network=NetworkConfig((4, 5, 6)), patch=2)
+    network = Segmenter(settings.network, CLASSES, settings.patch)
+    zeros = np.zeros((1, 8, 8, 3), np.float32)
+    network(zeros, no_opinion(zeros, CLASSES))
+    rng = np.random.default_rng(0)
+    for variable in network.variables:
+        fan = max(1, int(np.prod(variable.shape[:-1])))
+        variable.assign(rng.normal(0, 1.5 * fan**-0.5, variable.shape))
+    return network, settings
+
+
+def test_the_final_segmenter():
+    network, settings = alone()
+    whole = canvas.segment_with(network, CLASSES)(image())
+    assert whole.max() > 0.9  # so it has opinions that could differ
+    reader = window_read.of_segmenter(network, settings, CLASSES)
+    check(reader, whole)
+
+
+def test_the_pyramid(random_canvas):
+    whole = random_canvas.segment(image())[-1]
+    check(window_read.of_pyramid(random_canvas.pyramid), whole)
+
+
+def check(reader, whole):
+    source = sources.from_array(image())
+    for box in BOXES:
+        seen = reader.surroundings(source, box)
+        found = reader.probabilities(source, box, seen)
+        expected = whole[box.slices(Box(0, 0, 0, 0))]
+        assert found.shape == expected.shape and found.dtype == np.float32
+        assert np.abs(found - expected).max() <= 1e-4
+
+
+def test_less_than_the_halo_is_not_enough():
+    network, settings = alone()
+    whole = canvas.segment_with(network, CLASSES)(image())
+    reader = window_read.of_segmenter(network, settings, CLASSES)
+    reach = halo.read_halo(settings.network, settings.patch)
+    short = window_read.Need(network.stride, reach // 4, reach // 4)
+    reader.layout = window_read.Layout((short,), network.stride, 32)
+    with pytest.raises(AssertionError):
+        check(reader, whole)
+
+
+def test_windows_outside_are_refused():
+    network, settings = alone()
+    reader = window_read.of_segmenter(network, settings, CLASSES)
+    source = sources.from_array(image())
+    with pytest.raises(InputError, match="rows 150 to 152"):
+        reader.surroundings(source, Box(150, 152, 0, 5))
+
+
+def test_settings_of_a_run(random_run):
+    run = run_dir.open_run(random_run)
+    network = run_dir.load_segmenter(run)
+    reader = window_read.of_segmenter(network, run.config().segmenter, CLASSES)
+    assert reader.layout.multiple == network.stride == 2
+    assert reader.layout.margin == 8

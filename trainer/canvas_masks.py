@@ -1,0 +1,124 @@
+"""Masks that are read by windows: which are large, and what they hold.
+
+In: mask files (PNG, BMP, TIFF) and the run's classes. Out: `Source`s of class
+ids at the run's finest um/px. TIFFs are never held whole, unless they are one
+strip.
+"""
+
+import hashlib
+import pathlib
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from histogan_tf.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from histogan_tf.sources import Source
+
+# 4096 x 4096: about what one forward pass of `base` can hold in 16 GB.
+LARGE = 2**24
+TILE = 512
+_CHECKED = 4096  # side of what is looked at at once
+
+
+@dataclass(frozen=True)
+class MaskReader:
+    """Opens masks.
+
+    `values` maps raw values of a window to class ids; the path is for its
+    error. `colors` says that palettes count as colours; `mpp` is of the
+    masks, `finest` of the run.
+    """
+
+    values: Callable[["np.ndarray", pathlib.Path], "np.ndarray"]
+    colors: bool
+    mpp: float
+    finest: float
+
+    def open(self, path: pathlib.Path) -> "Source":
+        """A mask at the run's finest um/px; its file stays open.
+
+        Raises:
+          InputError: not a mask; values that are no class only when a
+            window is read.
+        """
+        from histogan_tf import sources
+
+        raw = _raw(path, self.colors)
+        ids = sources.mapped(raw, lambda window: self.values(window, path))
+        return sources.rescaled(ids, self.mpp, self.finest)
+
+    def check(self, path: pathlib.Path) -> None:
+        """Reads all of a mask once.
+
+        Raises:
+          InputError: not a mask, damaged, or a value that is no class.
+        """
+        raw = _raw(path, self.colors)
+        for row in range(0, raw.height, _CHECKED):
+            for column in range(0, raw.width, _CHECKED):
+                tall = min(_CHECKED, raw.height - row)
+                wide = min(_CHECKED, raw.width - column)
+                self.values(raw.read(row, column, tall, wide), path)
+
+    def large(self, path: pathlib.Path) -> bool:
+        """Whether the mask has more than `LARGE` pixels in the run."""
+        return pixels(path) * (self.mpp / self.finest) ** 2 > LARGE
+
+
+def pixels(path: pathlib.Path) -> int:
+    """Number of pixels that a file's first bytes state; 0 if unreadable."""
+    import tifffile
+
+    from histogan_tf.data import png
+
+    with open(path, "rb") as file:
+        start = file.read(26)
+    try:
+        if start.startswith(png.SIGNATURE):
+            width, height = struct.unpack_from(">II", start, 16)
+        elif start.startswith(b"BM"):
+            width, height = struct.unpack_from("<ii", start, 18)
+        else:
+            with tifffile.TiffFile(path) as tif:
+                page = tif.pages.first
+                width, height = page.imagewidth, page.imagelength
+    except Exception:
+        # The check of all files says what is wrong with this one.
+        return 0
+    return abs(width * height)
+
+
+def checked_window(side: int) -> int:
+    """The side of windows.
+
+    Raises:
+      InputError: tiles do not fill it.
+    """
+    if side % TILE:
+        raise InputError(f"--window {side}: a multiple of {TILE} is allowed")
+    return side
+
+
+def digest(path: pathlib.Path) -> str:
+    """SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _raw(path: pathlib.Path, colors: bool) -> "Source":
+    from histogan_tf import sources
+    from histogan_tf.data import images, tiff_blocks
+    from histogan_tf.data.blocks import BlockImage
+
+    if tiff_blocks.is_tiff(path):
+        image = BlockImage(tiff_blocks.open_stored(path, colors))
+        level = image.levels[0]
+        return sources.Source(
+            level.height, level.width, lambda *box: image.window(0, *box)
+        )
+    return sources.from_array(images.read_mask_raw(path, colors))

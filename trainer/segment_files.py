@@ -1,0 +1,80 @@
+"""Files that `trainer.segment` writes beside its masks.
+
+In: what was found in each image. Out: `areas.csv`, `segmentation.json` and
+probabilities as TIFF, each whole or not at all.
+"""
+
+import csv
+import io
+import json
+import pathlib
+import shlex
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from histogan_tf.data.classes import ClassTable
+    from histogan_tf.data.images import UnreadableError
+    from histogan_tf.run_dir import RunDir
+
+
+def write_probabilities(path: pathlib.Path, shares: "np.ndarray") -> None:
+    """Writes float32 [H, W, N] as a TIFF of N pages."""
+    import numpy as np
+    import tifffile
+
+    from histogan_tf.files import atomic_write
+
+    buffer = io.BytesIO()
+    tifffile.imwrite(
+        buffer,
+        np.ascontiguousarray(np.moveaxis(shares, -1, 0)),
+        photometric="minisblack",
+        compression="zlib",
+        metadata=None,
+    )
+    atomic_write(path, buffer.getvalue())
+
+
+def write_areas(
+    folder: pathlib.Path, table: "ClassTable", done: list[dict[str, Any]]
+) -> None:
+    """Writes areas.csv: a row for each class of each image."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["image", "class_id", "class", "pixels", "mm2"])
+    for entry in done:
+        for info in table.classes:
+            pixels = entry["class_pixels"][info.id]
+            area = pixels * (entry["mpp"] / 1000.0) ** 2
+            row = [entry["name"], info.id, info.name, pixels, f"{area:.9g}"]
+            writer.writerow(row)
+    write_text(folder / "areas.csv", text.getvalue())
+
+
+def write_record(
+    folder: pathlib.Path,
+    run: "RunDir",
+    done: list[dict[str, Any]],
+    bad: list["UnreadableError"],
+) -> None:
+    """Writes segmentation.json."""
+    command = ["python", "-m", "trainer.segment", *sys.argv[1:]]
+    value = {
+        "command": shlex.join(command),
+        "run_dir": str(run.root),
+        "network_mpp": run.config().finest_mpp,
+        "classes": list(run.classes().names),
+        "images": done,
+        "skipped": [{"file": str(b.path), "reason": b.reason} for b in bad],
+    }
+    write_text(folder / "segmentation.json", json.dumps(value, indent=1) + "\n")
+
+
+def write_text(path: pathlib.Path, text: str) -> None:
+    """Writes UTF-8, whole or not at all."""
+    from histogan_tf.files import atomic_write
+
+    atomic_write(path, text.encode())

@@ -1,0 +1,137 @@
+"""Masks of any size in, tissue out: pyramidal OME-TIFFs.
+
+In: mask files and a style for each of their images. Out: a folder of
+`<mask>_<seed>.ome.tif` files, which appears when all are whole. Until then they
+are in `.<folder>.work` beside it; the same command goes on there after
+whatever interrupted it, and gives the same bytes.
+"""
+
+import pathlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from histogan_tf.progress_bar import progress_bar
+from trainer import canvas_masks, input_files
+from trainer.canvas_masks import MaskReader
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from histogan_tf.run_dir import RunDir
+    from histogan_tf.sources import Source
+    from histogan_tf.window_paint import WindowPainter
+
+Style = Callable[[str, int], tuple[str, "np.ndarray"]]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for; `first` is the seed of each mask's first image."""
+
+    output: str
+    first: int
+    samples: int
+    window: int
+    jpeg: int
+
+    @property
+    def seeds(self) -> range:
+        """Seeds of each mask's images."""
+        return range(self.first, self.first + self.samples)
+
+
+def paint_all(
+    run: "RunDir",
+    paths: list[pathlib.Path],
+    reader: MaskReader,
+    style: Style,
+    request: Request,
+    record: Callable[[pathlib.Path, list[dict[str, Any]]], None],
+) -> int:
+    """Checks all masks, then paints them; returns the number of images.
+
+    Args:
+      run: the trained run.
+      paths: of the masks.
+      reader: opens them.
+      style: gives each image's style by the mask's name and the seed.
+      request: output, seeds and sizes.
+      record: writes what was made into the folder.
+
+    Raises:
+      InputError: a mask is unreadable or of unknown values, the output is
+        taken, unfinished work there is of other settings, or the disk is
+        full.
+    """
+    from histogan_tf import run_dir, work_folder
+    from histogan_tf.window_paint import WindowPainter
+
+    with progress_bar("check") as show:
+        input_files.readable(paths, reader.check, None, show)
+    stages = range(len(run.config().stages))
+    weights = run_dir.weights_hash(run, map(run_dir.stage_name, stages))
+    jobs = [_job(p, s, style, weights) for p in paths for s in request.seeds]
+    work = asdict(request) | {"jobs": jobs, "mpp": reader.mpp}
+    with (
+        work_folder.lasting_directory(request.output, work) as folder,
+        progress_bar("paint") as show,
+    ):
+        painter = WindowPainter(run_dir.load_pyramid(run))
+        for job in jobs:
+            target = folder / _file_name(job)
+            if not target.exists():  # or an earlier start has finished it
+                source = reader.open(pathlib.Path(job["mask"]))
+                _paint(painter, source, target, job, request, show)
+        record(folder, [_entry(job) for job in jobs])
+    return len(jobs)
+
+
+def _job(
+    path: pathlib.Path, seed: int, style: Style, weights: str
+) -> dict[str, Any]:
+    """What decides an image, as JSON values."""
+    name, vector = style(path.stem, seed)
+    return {
+        "mask": str(path),
+        "seed": seed,
+        "style_name": name,
+        "style": [float(value) for value in vector],
+        "mask_sha256": canvas_masks.digest(path),
+        "weights_sha256": weights,
+    }
+
+
+def _entry(job: dict[str, Any]) -> dict[str, Any]:
+    return {"file": _file_name(job)} | job
+
+
+def _file_name(job: dict[str, Any]) -> str:
+    return f"{pathlib.Path(job['mask']).stem}_{job['seed']}.ome.tif"
+
+
+def _paint(
+    painter: "WindowPainter",
+    source: "Source",
+    target: pathlib.Path,
+    job: dict[str, Any],
+    request: Request,
+    show: input_files.Progress,
+) -> None:
+    from histogan_tf.paint_canvas import Brush, paint_canvas
+
+    brush = Brush(
+        job["seed"],
+        tuple(job["style"]),
+        request.window,
+        canvas_masks.TILE,
+        request.jpeg,
+    )
+    paint_canvas(
+        painter,
+        source,
+        target,
+        brush,
+        {"job": job},
+        lambda done, windows: show(done, windows, target.name),
+    )
