@@ -159,6 +159,14 @@ def test_verdicts(gain, wanted, tmp_path):
     assert (tmp_path / "chart.png").stat().st_size > 5000
 
 
+def test_two_seeds_decide_nothing():
+    base = np.random.default_rng(2).uniform(0.5, 0.8, (2, 60))
+    results = cells("supervised", 8, base) + cells("histogan", 8, base + 0.1)
+    found = list(semi_table.verdicts(results))
+    assert found and all(line.startswith("OPEN") for line in found)
+    assert all("(2 of 3 seeds)" in line for line in found)
+
+
 def test_gleason_folds_leave_each_tile_out_once(real_data):
     folds = [
         semi_data.gleason_fold(real_data / "gleason", 2, seed)
