@@ -45,7 +45,7 @@ def every_lesson():
     return (
         real(),
         Lesson("consistency", 1.0, lessons.consistent(0.1), ramp=0.4),
-        Lesson("confident", 0.5, lessons.confident(WEIGHTS, 0.5, 0.3)),
+        Lesson("stained", 0.5, lessons.labelled(WEIGHTS, 0.3)),
         Lesson("painted", 0.5, lessons.painted(WEIGHTS, paint)),
     )
 
