@@ -6,10 +6,11 @@ Measured over swaps of the demo export: bytes in use stay at 156 MiB, no model
 is kept, and memory grows all the same. glibc holds back what is freed for the
 next request of its kind, in up to eight arenas a core. A load with warm-up
 leaves 150 to 400 MiB of free pages behind; each load is another thread, so in
-another arena, whose pages few objects keep from being empty, and whose end only the
-first arena can return. So: one arena, and free pages go back after each load
-and each unload. It cost no time on two cores (13 to 16 ms of CPU for a 64x64
-request with 1, 2 or 16 arenas); MALLOC_ARENA_MAX sets another number.
+another arena, whose pages few objects keep from being empty, and only the
+first arena's end can be returned. So: one arena, and free pages go back after
+each load and each unload. No time was lost by it on two cores (13 to 16 ms of
+CPU for a 64x64 request with 1, 2 or 16 arenas, under load); with many cores,
+MALLOC_ARENA_MAX sets another number.
 
 Returning large blocks at once instead (M_MMAP_THRESHOLD) costs every request
 a page fault for every 4 kB.
