@@ -1,7 +1,7 @@
 r"""What does each part of the method buy?
 
     python -m benchmarks.ablation --data ../shared/data/glas --labels 8 \
-        --seeds 2 --parts no_painting,no_consistency
+        --seeds 2 --parts no_painting,no_pseudo_labels
 
 In: the GlaS data set. Out: one JSON a cell (part x seed) in `--results`, all
 together in `ablation.json` beside it, a chart and a table of paired
