@@ -6,7 +6,6 @@ much each class covers in what was read.
 """
 
 import os
-import pathlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -15,7 +14,6 @@ import numpy as np
 from histogan_tf import sources
 from histogan_tf.data import annotations, mask_file
 from histogan_tf.data.classes import ClassTable
-from histogan_tf.data.images import MASK_EXTENSIONS
 from histogan_tf.data.slides import Slide
 from histogan_tf.sources import Source
 
@@ -48,7 +46,11 @@ class Overlay:
 
 
 def open_overlay(
-    path: str | os.PathLike, table: ClassTable, slide: Slide, mpp: float
+    path: str | os.PathLike,
+    table: ClassTable,
+    slide: Slide,
+    mpp: float,
+    drawn_mpp: float | None = None,
 ) -> Overlay:
     """Opens a mask or annotations of a slide.
 
@@ -57,13 +59,17 @@ def open_overlay(
       table: maps its values or names.
       slide: what it covers.
       mpp: um/px at which annotations are painted.
+      drawn_mpp: um/px of their coordinates; None: those of the slide.
 
     Raises:
       InputError: see `data/annotations.py` and `data/mask_file.py`.
     """
-    if pathlib.Path(path).suffix.lower() in MASK_EXTENSIONS:
+    if not annotations.is_drawn(path):
         return _of_mask(mask_file.open_mask(path, table, slide, finer=True))
-    labels = annotations.open_labels(path, table, slide)
+    frame = annotations.frame_of(slide)
+    if drawn_mpp:
+        frame = annotations.Frame(*slide.size_at(drawn_mpp), drawn_mpp)
+    labels = annotations.open_drawn(path, table, frame)
     source = sources.at_scale(slide.size_at(mpp), labels.read, mpp)
     return Overlay(source, mpp, labels.notes, labels.close)
 
@@ -75,4 +81,4 @@ def _of_mask(mask: mask_file.MaskFile) -> Overlay:
         return mask.table.map_mask(mask.image.window(0, *box), mask.path)
 
     source = Source(level.height, level.width, read)
-    return Overlay(source, mask.mpp[1], (), mask.close)
+    return Overlay(source, mask.stated or mask.mpp[1], (), mask.close)

@@ -25,7 +25,7 @@ from absl import flags
 from histogan_tf import program
 from histogan_tf.errors import InputError
 from histogan_tf.progress_bar import progress_bar
-from trainer import input_files
+from trainer import input_files, view_files
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,6 +45,13 @@ flags.DEFINE_string("run_dir", None, "run whose classes these are")
 flags.DEFINE_string("classes", None, "or their classes.json")
 flags.DEFINE_bool(
     "class_ids", False, "--mask holds class ids, not the table's raw values"
+)
+flags.DEFINE_float(
+    "mask_mpp",
+    None,
+    "um/px of what annotations were drawn on; else the image's",
+    0.01,
+    100,
 )
 flags.DEFINE_list("clear_classes", [], "classes to leave clear in overlays")
 flags.DEFINE_list("downloads", [], "more files to offer: GeoJSON, CSV, ...")
@@ -66,14 +73,16 @@ def main() -> None:
     from histogan_tf.files import atomic_directory, check_free
 
     values = flags.FLAGS
-    for name in ("mpp", "view_mpp"):
+    for name in ("mpp", "view_mpp", "mask_mpp"):
         input_files.check_scale(name, values[name].value)
     check_free(values.output)
     table = class_table()
+    image = pathlib.Path(values.image)
+    paths = view_files.overlays(image, values.mask, values.segmentation)
+    found = view_files.downloads(image, values.downloads, values.segmentation)
     with slides.open_slide(values.image, values.mpp) as slide:
-        overlays = open_overlays(slide, table)
+        overlays = open_overlays(slide, table, paths)
         colors = overlay_colors(table)
-        found = downloads()
         with (
             atomic_directory(values.output) as folder,
             progress_bar("tiles") as show,
@@ -114,49 +123,22 @@ def class_table() -> "ClassTable | None":
     return None
 
 
-def overlay_paths() -> dict[str, pathlib.Path]:
-    """Files of the overlays by name, in the order of drawing.
-
-    Raises:
-      InputError: the folder of --segmentation has no mask of the image.
-    """
-    values, found = flags.FLAGS, {}
-    if values.mask:
-        found["mask"] = pathlib.Path(values.mask)
-    if values.segmentation:
-        found["segmentation"] = segmentation_file()
-    return found
-
-
-def segmentation_file() -> pathlib.Path:
-    """The mask that --segmentation is, or holds."""
-    given = pathlib.Path(flags.FLAGS.segmentation)
-    if not given.is_dir():
-        return given
-    stem = pathlib.Path(flags.FLAGS.image).stem
-    wanted = [given / "masks" / f"{stem}{end}" for end in (".ome.tif", ".png")]
-    for path in wanted:
-        if path.is_file():
-            return path
-    raise InputError(
-        f"--segmentation {given}: neither {wanted[0]} nor {wanted[1].name}"
-        " is there"
-    )
-
-
 def open_overlays(
-    slide: "Slide", table: "ClassTable | None"
+    slide: "Slide",
+    table: "ClassTable | None",
+    paths: dict[str, pathlib.Path],
 ) -> dict[str, tuple[pathlib.Path, "Overlay"]]:
     """Opens all overlays; raises InputError for what does not fit."""
     from histogan_tf.overlays import open_overlay
 
     found = {}
-    for name, path in overlay_paths().items():
+    for name, path in paths.items():
         assert table is not None
         ids = name == "segmentation" or flags.FLAGS.class_ids
         used = table.of_ids() if ids else table
         mpp = flags.FLAGS.view_mpp or slide.mpp
-        found[name] = (path, open_overlay(path, used, slide, mpp))
+        drawn = flags.FLAGS.mask_mpp
+        found[name] = (path, open_overlay(path, used, slide, mpp, drawn))
     return found
 
 
@@ -178,33 +160,6 @@ def overlay_colors(table: "ClassTable | None") -> "np.ndarray":
     if table:
         colors[:, :3] = table.palette()
     return colors
-
-
-def downloads() -> list[pathlib.Path]:
-    """What to copy into the folder: --downloads, and of trainer.segment.
-
-    Raises:
-      InputError: a file is missing, or two have one name.
-    """
-    values = flags.FLAGS
-    found = [pathlib.Path(name) for name in values.downloads]
-    for path in found:
-        if not path.is_file():
-            raise InputError(f"--downloads {path}: no such file")
-    folder = pathlib.Path(values.segmentation or ".")
-    if values.segmentation and folder.is_dir():
-        stem = pathlib.Path(values.image).stem
-        made = (
-            folder / "outlines" / f"{stem}.geojson",
-            folder / "instances" / f"{stem}.csv",
-            folder / "areas.csv",
-        )
-        found += [path for path in made if path.is_file()]
-    names = [path.name for path in found]
-    for path in found:
-        if names.count(path.name) > 1:
-            raise InputError(f"--downloads {path}: two files of this name")
-    return found
 
 
 def write_image(slide: "Slide", folder: pathlib.Path, show: Show) -> "Layer":

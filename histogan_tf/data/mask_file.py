@@ -23,12 +23,17 @@ from histogan_tf.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class MaskFile:
-    """An open mask; `mpp` is um/px down and across."""
+    """An open mask.
+
+    `mpp` is um/px down and across, from the extent of its slide; `stated`
+    what the file says itself.
+    """
 
     path: str | os.PathLike
     table: ClassTable
     image: BlockImage
     mpp: tuple[float, float]
+    stated: float | None = None
 
     def read(
         self, row: int, column: int, height: int, width: int, mpp: float
@@ -95,7 +100,7 @@ def open_mask(
         slide.mpp * slide.height / level.height,
         slide.mpp * slide.width / level.width,
     )
-    return MaskFile(path, table, image, scale)
+    return MaskFile(path, table, image, scale, backend.mpp)
 
 
 def _backend(path: str | os.PathLike, colors: bool) -> Backend:
