@@ -5,7 +5,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: demo test lint format lock clean venv
+.PHONY: demo test lint format lock vendor clean venv
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -64,6 +64,26 @@ lock:
 	  --index-url https://pypi.org/simple \
 	  --output-file requirements.lock pyproject.toml
 	rm -rf .lock-venv
+
+# The viewer's script is in the tree: neither users nor CI need npm. A new
+# version needs the integrity that `npm view openseadragon@X dist.integrity`
+# states, and both again in VERSION beside the script.
+OSD := 5.0.1
+OSD_SHA512 := a/hjouW9i3UfWxRADVYN2MyRhXMGnE7x9VVL7/4jXCcDLFyO4UM5o4RStYtqa5BfaHw/wMNAaD2WbxQF8f1pJg==
+OSD_FOLDER := histogan_tf/report/vendor/openseadragon
+
+vendor:
+	folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	npm pack --silent --pack-destination "$$folder" openseadragon@$(OSD); \
+	archive="$$folder/openseadragon-$(OSD).tgz"; \
+	found=$$(openssl dgst -sha512 -binary "$$archive" | base64 -w 0); \
+	if [ "$$found" != "$(OSD_SHA512)" ]; then \
+	  echo "error: $$archive: sha512 $$found, not $(OSD_SHA512)" >&2; \
+	  exit 2; \
+	fi; \
+	tar -xzf "$$archive" -C "$$folder"; \
+	cp "$$folder/package/build/openseadragon/openseadragon.min.js" \
+	  "$$folder/package/LICENSE.txt" $(OSD_FOLDER)/
 
 clean:
 	rm -rf $(VENV) .lock-venv build *.egg-info .mypy_cache .ruff_cache \

@@ -7,6 +7,7 @@ again after it has run.
 import contextlib
 import importlib
 import io
+import shlex
 import sys
 
 from absl import flags
@@ -43,3 +44,19 @@ def run_program(name, capsys, monkeypatch, **values):
     if capsys is None:
         return code, out.getvalue(), err.getvalue()
     return code, *capsys.readouterr()
+
+
+def run_line(line, capsys, monkeypatch):
+    """Runs a command that a program printed after `...: python -m`.
+
+    Returns:
+      (exit code, stdout, stderr).
+    """
+    name, *words = shlex.split(line.partition("python -m ")[2])
+    values, place = {}, 0
+    while place < len(words):
+        key = words[place].removeprefix("--")
+        bare = place + 1 == len(words) or words[place + 1].startswith("--")
+        values[key] = True if bare else words[place + 1]
+        place += 1 if bare else 2
+    return run_program(name, capsys, monkeypatch, **values)

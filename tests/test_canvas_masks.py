@@ -11,13 +11,15 @@ from histogan_tf.data import classes, images, phantom
 from histogan_tf.errors import InputError
 from trainer import canvas_masks
 from trainer.canvas_masks import MaskReader
+from trainer.drawn_masks import DrawnMasks
 
 TABLE = classes.load(phantom.CLASSES_FILE)
 RAW = np.random.default_rng(0).integers(0, 3, (30, 40), np.uint8)
 
 
 def reader(mpp=5.0):
-    return MaskReader(TABLE.map_mask, False, mpp, 5.0)
+    drawn = DrawnMasks(TABLE, None, None, None)
+    return MaskReader(TABLE.map_mask, False, mpp, 5.0, drawn)
 
 
 def test_headers_state_the_size(tmp_path):

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import tifffile
-from programs import run_program
+from programs import run_line, run_program
 from shapely import geometry
 
 from histogan_tf import read_canvas, window_read
@@ -75,6 +75,25 @@ def test_everything_that_can_be_asked_for(segment, slide, tmp_path):
     shown = images.read_image(out / "overlays" / "case.png")
     assert shown.shape == (150, 200, 3)
     assert (np.abs(shown[glass].astype(int) - 245) <= 2).mean() > 0.8
+
+
+def test_the_printed_command_shows_the_result(
+    segment, slide, tmp_path, capsys, monkeypatch
+):
+    out = tmp_path / "out"
+    code, text, err = segment(
+        images=slide, output=out, canvas=True, geojson=True
+    )
+    assert code == 0, err
+    (line,) = [one for one in text.splitlines() if "trainer.view" in one]
+    code, text, err = run_line(line, capsys, monkeypatch)
+    assert code == 0, err
+    folder = tmp_path / "out_view" / "case"
+    assert text == f"{folder / 'index.html'}\n"
+    page = (folder / "index.html").read_text()
+    assert "files/case.geojson" in page and "files/areas.csv" in page
+    areas = csv.DictReader((out / "areas.csv").open())
+    assert all(f"<td>{float(row['mm2']):.4g}</td>" in page for row in areas)
 
 
 def check_record(out, mask):

@@ -1,8 +1,8 @@
 """Masks that are read by windows: which are large, and what they hold.
 
-In: mask files (PNG, BMP, TIFF) and the run's classes. Out: `Source`s of class
-ids at the run's finest um/px. TIFFs are never held whole, unless they are one
-strip.
+In: mask files (PNG, BMP, TIFF) or annotations (`drawn_masks.py`), and the run's
+classes. Out: `Source`s of class ids at the run's finest um/px. TIFFs are never
+held whole, unless they are one strip.
 """
 
 import hashlib
@@ -10,9 +10,10 @@ import pathlib
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from histogan_tf.errors import InputError
+from trainer.drawn_masks import DrawnMasks, is_drawn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,13 +32,14 @@ class MaskReader:
 
     `values` maps raw values of a window to class ids; the path is for its
     error. `colors` says that palettes count as colours; `mpp` is of the
-    masks, `finest` of the run.
+    masks, `finest` of the run. `drawn` opens annotations.
     """
 
     values: Callable[["np.ndarray", pathlib.Path], "np.ndarray"]
     colors: bool
     mpp: float
     finest: float
+    drawn: DrawnMasks
 
     def open(self, path: pathlib.Path) -> "Source":
         """A mask at the run's finest um/px; its file stays open.
@@ -48,6 +50,8 @@ class MaskReader:
         """
         from histogan_tf import sources
 
+        if is_drawn(path):
+            return self.drawn.open(path, self.finest)
         raw = _raw(path, self.colors)
         ids = sources.mapped(raw, lambda window: self.values(window, path))
         return sources.rescaled(ids, self.mpp, self.finest)
@@ -58,6 +62,9 @@ class MaskReader:
         Raises:
           InputError: not a mask, damaged, or a value that is no class.
         """
+        if is_drawn(path):
+            self.drawn.labels(path)
+            return
         raw = _raw(path, self.colors)
         for row in range(0, raw.height, _CHECKED):
             for column in range(0, raw.width, _CHECKED):
@@ -65,8 +72,31 @@ class MaskReader:
                 wide = min(_CHECKED, raw.width - column)
                 self.values(raw.read(row, column, tall, wide), path)
 
+    def whole(self, path: pathlib.Path) -> "np.ndarray":
+        """All of a mask as class ids, uint8 [H, W], at the run's um/px.
+
+        Raises:
+          InputError: not a mask, damaged, or a value that is no class.
+        """
+        from histogan_tf import rescale
+        from histogan_tf.data import images
+
+        if is_drawn(path):
+            source = self.open(path)
+            return source.read(0, 0, source.height, source.width)
+        mask = self.values(images.read_mask_raw(path, self.colors), path)
+        return rescale.mask_to(mask, self.mpp, self.finest)
+
+    def describe(self, path: pathlib.Path) -> dict[str, Any]:
+        """What decides a mask beside its file, as JSON values."""
+        return self.drawn.describe(path) if is_drawn(path) else {}
+
     def large(self, path: pathlib.Path) -> bool:
         """Whether the mask has more than `LARGE` pixels in the run."""
+        if is_drawn(path):
+            frame = self.drawn.frame(path)
+            area = frame.height * frame.width
+            return area * (frame.mpp / self.finest) ** 2 > LARGE
         return pixels(path) * (self.mpp / self.finest) ** 2 > LARGE
 
 

@@ -32,6 +32,7 @@ from trainer import (
     segment_files,
     segment_networks,
     segment_slides,
+    view_command,
 )
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def segment_slides_of(run: "RunDir", paths: list[pathlib.Path]) -> None:
         values.skip_bad,
         segmentation.object_classes(table, values.object_classes),
     )
-    skipped = list["UnreadableError"]()
+    finished, skipped = list[dict[str, Any]](), list["UnreadableError"]()
 
     def record(
         folder: pathlib.Path,
@@ -155,6 +156,7 @@ def segment_slides_of(run: "RunDir", paths: list[pathlib.Path]) -> None:
     ) -> None:
         segment_files.write_areas(folder, table, done)
         segment_files.write_record(folder, run, done, bad)
+        finished.extend(done)
         skipped.extend(bad)
 
     network = segment_networks.by_window(run, values.network)
@@ -162,6 +164,12 @@ def segment_slides_of(run: "RunDir", paths: list[pathlib.Path]) -> None:
     for error in skipped:
         print(f"skipped {error}")
     print(f"{values.output}: {count} slides")
+    for entry in finished[:1]:
+        folder = pathlib.Path(f"{values.output}_view") / entry["name"]
+        given = {"segmentation": values.output, "mpp": values.mpp}
+        print(
+            view_command.line(entry["file"], folder, run_dir=run.root, **given)
+        )
 
 
 def prepare(run: "RunDir") -> Work:

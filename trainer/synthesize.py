@@ -9,6 +9,11 @@ images go to `stages/<k>/`. Without --style_from a style is drawn from those
 of the training images by the seed and the mask's name, so it does not depend
 on which other masks are given.
 
+Annotations are masks too (QuPath's .geojson, ASAP's .xml): --reference is the
+slide they were drawn on, or a folder of slides of their names; without one,
+--canvas_size is its size in px of --mpp um/px. What is not annotated counts as
+class 0.
+
 Masks of more than 4096 x 4096 px at that um/px (or all, with --canvas) become
 pyramidal OME-TIFFs, `<mask>_<seed>.ome.tif`, painted in windows in constant
 memory: no seams, the same pixels whatever the window. The same command goes on
@@ -28,7 +33,12 @@ from absl import flags
 from histogan_tf import program
 from histogan_tf.errors import InputError
 from histogan_tf.progress_bar import progress_bar
-from trainer import canvas_masks, input_files, synthesize_canvas
+from trainer import (
+    canvas_masks,
+    drawn_masks,
+    input_files,
+    synthesize_canvas,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,6 +53,12 @@ flags.DEFINE_string(
 flags.DEFINE_string("output", None, "folder to make")
 flags.DEFINE_float(
     "mpp", None, "um/px of the masks; else the run's finest", 0.01, 100
+)
+flags.DEFINE_string(
+    "reference", None, "slide that annotations were drawn on, or their folder"
+)
+flags.DEFINE_string(
+    "canvas_size", None, "HEIGHTxWIDTH of annotations without a slide"
 )
 flags.DEFINE_bool(
     "class_ids",
@@ -72,7 +88,6 @@ flags.DEFINE_integer(
 )
 flags.mark_flags_as_required(["run_dir", "masks", "output"])
 
-Mask = Callable[[pathlib.Path], "np.ndarray"]
 Style = Callable[[str, int], tuple[str, "np.ndarray"]]
 
 
@@ -86,12 +101,15 @@ def main() -> None:
     for name in ("mpp", "style_mpp"):
         input_files.check_scale(name, flags.FLAGS[name].value)
     run = run_dir.open_run(flags.FLAGS.run_dir)
-    paths = input_files.find(flags.FLAGS.masks, MASK_EXTENSIONS)
-    if canvas_wanted(run, paths):
-        paint_canvases(run, paths)
+    endings = (*MASK_EXTENSIONS, *drawn_masks.EXTENSIONS)
+    paths = input_files.find(flags.FLAGS.masks, endings)
+    reader = mask_reader(run)
+    if canvas_wanted(reader, paths):
+        paint_canvases(run, reader, paths)
+        print_notes(reader, paths)
         return
     canvas = Canvas(run_dir.load_pyramid(run))
-    read, style = mask_reader(run), style_source(run)
+    read, style = reader.whole, style_source(run)
     with progress_bar("check") as show:
         input_files.readable(paths, read, None, show)
     with (
@@ -113,10 +131,20 @@ def main() -> None:
                 show(len(made), total, path.stem)
         write_record(folder, run, made)
     print(f"{flags.FLAGS.output}: {total} images of {len(paths)} masks")
+    print_notes(reader, paths)
 
 
-def window_reader(run: "RunDir") -> canvas_masks.MaskReader:
-    """Reads masks as `mask_reader` does, but window by window."""
+def print_notes(
+    reader: canvas_masks.MaskReader, paths: list[pathlib.Path]
+) -> None:
+    """Tells what was mended in annotations."""
+    for path in filter(drawn_masks.is_drawn, paths):
+        for note in reader.drawn.labels(path).notes:
+            print(note)
+
+
+def mask_reader(run: "RunDir") -> canvas_masks.MaskReader:
+    """Reads masks as class ids at the run's finest um/px."""
     table, finest = run.classes(), run.config().finest_mpp
     as_ids = flags.FLAGS.class_ids
     return canvas_masks.MaskReader(
@@ -126,18 +154,27 @@ def window_reader(run: "RunDir") -> canvas_masks.MaskReader:
         table.by_color and not as_ids,
         flags.FLAGS.mpp or finest,
         finest,
+        drawn_masks.DrawnMasks(
+            table,
+            flags.FLAGS.reference,
+            drawn_masks.size_of(flags.FLAGS.canvas_size),
+            flags.FLAGS.mpp,
+        ),
     )
 
 
-def canvas_wanted(run: "RunDir", paths: list[pathlib.Path]) -> bool:
+def canvas_wanted(
+    reader: canvas_masks.MaskReader, paths: list[pathlib.Path]
+) -> bool:
     """Whether --canvas says so or, without it, some mask is large."""
     if flags.FLAGS.canvas is not None:
         return flags.FLAGS.canvas
-    reader = window_reader(run)
     return any(reader.large(path) for path in paths)
 
 
-def paint_canvases(run: "RunDir", paths: list[pathlib.Path]) -> None:
+def paint_canvases(
+    run: "RunDir", reader: canvas_masks.MaskReader, paths: list[pathlib.Path]
+) -> None:
     """Paints by windows; prints where the images are."""
     if flags.FLAGS.stages:
         raise InputError("--stages: canvases have the finest stage alone")
@@ -148,34 +185,18 @@ def paint_canvases(run: "RunDir", paths: list[pathlib.Path]) -> None:
         canvas_masks.checked_window(flags.FLAGS.window),
         flags.FLAGS.jpeg_quality,
     )
+    made = list[dict[str, Any]]()
+
+    def record(folder: pathlib.Path, entries: list[dict[str, Any]]) -> None:
+        write_record(folder, run, entries)
+        made.extend(entries)
+
     count = synthesize_canvas.paint_all(
-        run,
-        paths,
-        window_reader(run),
-        style_source(run),
-        request,
-        lambda folder, made: write_record(folder, run, made),
+        run, paths, reader, style_source(run), request, record
     )
     print(f"{request.output}: {count} canvases of {len(paths)} masks")
-
-
-def mask_reader(run: "RunDir") -> Mask:
-    """A function that reads a mask as class ids at the run's finest um/px."""
-    from histogan_tf import rescale
-    from histogan_tf.data import images
-
-    table, finest = run.classes(), run.config().finest_mpp
-    mpp = flags.FLAGS.mpp or finest
-    as_ids = flags.FLAGS.class_ids
-
-    def read(path: pathlib.Path) -> "np.ndarray":
-        raw = images.read_mask_raw(path, table.by_color and not as_ids)
-        mask = check_ids(raw, path, table) if as_ids else None
-        if mask is None:
-            mask = table.map_mask(raw, path)
-        return rescale.mask_to(mask, mpp, finest)
-
-    return read
+    as_ids, root = flags.FLAGS.class_ids, str(run.root)
+    print(synthesize_canvas.view_line(request.output, made[0], as_ids, root))
 
 
 def check_ids(

@@ -1,9 +1,9 @@
 """Masks of any size in, tissue out: pyramidal OME-TIFFs.
 
-In: mask files and a style for each of their images. Out: a folder of
-`<mask>_<seed>.ome.tif` files, which appears when all are whole. Until then they
-are in `.<folder>.work` beside it; the same command goes on there after
-whatever interrupted it, and gives the same bytes.
+In: mask files, or annotations, and a style for each of their images. Out: a
+folder of `<mask>_<seed>.ome.tif` files, which appears when all are whole. Until
+then they are in `.<folder>.work` beside it; the same command goes on there
+after whatever interrupted it, and gives the same bytes.
 """
 
 import pathlib
@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from histogan_tf.progress_bar import progress_bar
-from trainer import canvas_masks, input_files
+from trainer import canvas_masks, input_files, view_command
 from trainer.canvas_masks import MaskReader
 
 if TYPE_CHECKING:
@@ -71,7 +71,11 @@ def paint_all(
         input_files.readable(paths, reader.check, None, show)
     stages = range(len(run.config().stages))
     weights = run_dir.weights_hash(run, map(run_dir.stage_name, stages))
-    jobs = [_job(p, s, style, weights) for p in paths for s in request.seeds]
+    jobs = [
+        _job(path, seed, style, weights) | reader.describe(path)
+        for path in paths
+        for seed in request.seeds
+    ]
     work = asdict(request) | {"jobs": jobs, "mpp": reader.mpp}
     with (
         work_folder.lasting_directory(request.output, work) as folder,
@@ -85,6 +89,24 @@ def paint_all(
                 _paint(painter, source, target, job, request, show)
         record(folder, [_entry(job) for job in jobs])
     return len(jobs)
+
+
+def view_line(
+    output: str, entry: dict[str, Any], class_ids: bool, run_dir: str
+) -> str:
+    """The command that shows an image of `synthesis.json` with its mask."""
+    name = entry["file"].removesuffix(".ome.tif")
+    drawn = entry.get("drawn_on", {})
+    # Where QuPath counts from elsewhere, the canvas cannot say so.
+    fits = not any(drawn.get("origin", ()))
+    return view_command.line(
+        pathlib.Path(output) / entry["file"],
+        pathlib.Path(f"{output}_view") / name,
+        mask=entry["mask"] if fits else None,
+        mask_mpp=drawn.get("mpp") if fits else None,
+        class_ids=class_ids,
+        run_dir=run_dir,
+    )
 
 
 def _job(

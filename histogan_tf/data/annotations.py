@@ -47,6 +47,25 @@ class Labels:
     close: Callable[[], None] = lambda: None
 
 
+@dataclasses.dataclass(frozen=True)
+class Frame:
+    """What annotations were drawn on: a slide, or nothing but its size.
+
+    Px of level 0 and their um/px; `origin` is the row and column that QuPath
+    takes for (0, 0).
+    """
+
+    height: int
+    width: int
+    mpp: float
+    origin: tuple[int, int] = (0, 0)
+
+
+def frame_of(slide: Slide) -> Frame:
+    """The frame of a slide."""
+    return Frame(slide.height, slide.width, slide.mpp, slide.origin)
+
+
 def open_labels(
     path: str | os.PathLike, table: ClassTable, slide: Slide
 ) -> Labels:
@@ -55,31 +74,45 @@ def open_labels(
     Raises:
       InputError: names the file and what is wrong; see the module.
     """
-    try:
-        with pathlib.Path(path).open("rb") as file:
-            start = file.read(512).removeprefix(b"\xef\xbb\xbf").lstrip()
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
-    if start[:1] == b"<":
-        return of_drawn(asap.read(path), path, table, slide)
-    if start[:1] in (b"{", b"["):
-        row, column = slide.origin
-        drawn = [item.moved(column, row) for item in geojson.read(path)]
-        return of_drawn(drawn, path, table, slide)
+    if is_drawn(path):
+        return open_drawn(path, table, frame_of(slide))
     mask = mask_file.open_mask(path, table, slide)
     return Labels(mask.read, (), mask.close)
 
 
-def of_drawn(
-    drawn: list[Drawn],
-    path: str | os.PathLike,
-    table: ClassTable,
-    slide: Slide,
+def open_drawn(
+    path: str | os.PathLike, table: ClassTable, frame: Frame
 ) -> Labels:
-    """Labels of polygons; `path` is named in notes and errors."""
-    shapes, notes = to_shapes(drawn, path, table, slide.height, slide.width)
-    ready = Shapes(shapes, slide.mpp)
+    """Opens vector annotations, drawn on what `frame` tells.
+
+    Raises:
+      InputError: names the file and what is wrong; see the module.
+    """
+    if _start(path)[:1] == b"<":
+        drawn = asap.read(path)
+    else:
+        row, column = frame.origin
+        drawn = [item.moved(column, row) for item in geojson.read(path)]
+    shapes, notes = to_shapes(drawn, path, table, frame.height, frame.width)
+    ready = Shapes(shapes, frame.mpp)
     return Labels(functools.partial(rasterise, ready), notes)
+
+
+def is_drawn(path: str | os.PathLike) -> bool:
+    """Whether a file begins as GeoJSON or XML does.
+
+    Raises:
+      InputError: it cannot be read.
+    """
+    return _start(path)[:1] in (b"<", b"{", b"[")
+
+
+def _start(path: str | os.PathLike) -> bytes:
+    try:
+        with pathlib.Path(path).open("rb") as file:
+            return file.read(512).removeprefix(b"\xef\xbb\xbf").lstrip()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
 
 
 def to_shapes(

@@ -60,6 +60,14 @@ class ClassTable:
         """Display colours, uint8 [N, 3], RGB."""
         return np.array([info.color for info in self.classes], np.uint8)
 
+    def of_ids(self) -> "ClassTable":
+        """These classes for masks that hold class ids, and 255."""
+        infos = tuple(
+            dataclasses.replace(info, values=(), colors=(), boundary=False)
+            for info in self.classes
+        )
+        return ClassTable(infos, (IGNORE,))
+
     def map_mask(self, raw: np.ndarray, path: str | os.PathLike) -> np.ndarray:
         """Maps a raw mask to class ids.
 

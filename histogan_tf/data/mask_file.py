@@ -23,12 +23,17 @@ from histogan_tf.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class MaskFile:
-    """An open mask; `mpp` is um/px down and across."""
+    """An open mask.
+
+    `mpp` is um/px down and across, from the extent of its slide; `stated`
+    what the file says itself.
+    """
 
     path: str | os.PathLike
     table: ClassTable
     image: BlockImage
     mpp: tuple[float, float]
+    stated: float | None = None
 
     def read(
         self, row: int, column: int, height: int, width: int, mpp: float
@@ -65,9 +70,18 @@ class MaskFile:
 
 
 def open_mask(
-    path: str | os.PathLike, table: ClassTable, slide: Slide
+    path: str | os.PathLike,
+    table: ClassTable,
+    slide: Slide,
+    finer: bool = False,
 ) -> MaskFile:
     """Opens a mask of a slide.
+
+    Args:
+      path: of the mask.
+      table: maps its values.
+      slide: what it covers.
+      finer: whether it may have more pixels than the slide.
 
     Raises:
       UnreadableError: no whole image.
@@ -78,7 +92,7 @@ def open_mask(
     image = BlockImage(backend)
     level = image.levels[0]
     try:
-        _check_extent(path, level, backend.mpp, slide)
+        _check_extent(path, level, backend.mpp, slide, finer)
     except InputError:
         image.close()
         raise
@@ -86,7 +100,7 @@ def open_mask(
         slide.mpp * slide.height / level.height,
         slide.mpp * slide.width / level.width,
     )
-    return MaskFile(path, table, image, scale)
+    return MaskFile(path, table, image, scale, backend.mpp)
 
 
 def _backend(path: str | os.PathLike, colors: bool) -> Backend:
@@ -106,18 +120,24 @@ def _places(start: int, count: int, ratio: float) -> np.ndarray:
 
 
 def _check_extent(
-    path: str | os.PathLike, level: Level, mpp: float | None, slide: Slide
+    path: str | os.PathLike,
+    level: Level,
+    mpp: float | None,
+    slide: Slide,
+    finer: bool,
 ) -> None:
     """Raises InputError unless mask and slide cover the same area."""
     reduction = slide.width / level.width
     wanted = slide.height / reduction
     # One pixel for the height's rounding, and what the width's leaves open.
     slack = 1.0 + wanted / level.width
-    if abs(level.height - wanted) > slack or reduction < 1 - 1 / level.width:
+    larger = reduction < 1 - 1 / level.width and not finer
+    if abs(level.height - wanted) > slack or larger:
+        allowed = "cover the same area" if finer else "are as large or smaller"
         raise InputError(
             f"{path}: {level.width} x {level.height} px; its slide"
-            f" {slide.path} has {slide.width} x {slide.height}, and masks are"
-            " as large or a number of times smaller"
+            f" {slide.path} has {slide.width} x {slide.height}, and masks"
+            f" {allowed}, at one ratio of height to width"
         )
     stated = (mpp or 0.0) * level.width
     if stated and abs(stated / (slide.mpp * slide.width) - 1) > 0.02:

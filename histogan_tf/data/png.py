@@ -1,9 +1,9 @@
 """PNG: lossless encoding, and decoding that refuses damaged files.
 
-In: uint8 or uint16 arrays [H, W], RGB [H, W, 3]; PNG bytes. Out: PNG bytes, the
-same for the same array; arrays. Decoding goes through imagecodecs, which
-raises where cv2 prints to stderr, and can give a palette's indices, which cv2
-and TensorFlow always turn into colours.
+In: uint8 or uint16 arrays [H, W], RGB [H, W, 3]; palettes; PNG bytes. Out: PNG
+bytes, the same for the same array; arrays. Decoding goes through imagecodecs,
+which raises where cv2 prints to stderr, and can give a palette's indices,
+which cv2 and TensorFlow always turn into colours.
 """
 
 import struct
@@ -25,6 +25,27 @@ def encode(array: np.ndarray) -> bytes:
     done, data = cv2.imencode(".png", array)
     assert done, (array.shape, array.dtype)
     return data.tobytes()
+
+
+def encode_palette(indices: np.ndarray, colors: np.ndarray) -> bytes:
+    """PNG bytes of palette indices, 8 bits each.
+
+    Args:
+      indices: uint8 [H, W], 0..N-1.
+      colors: uint8 RGBA [N, 4], N <= 256.
+    """
+    height, width = indices.shape
+    lines = np.zeros((height, width + 1), np.uint8)  # a filter type of 0 first
+    lines[:, 1:] = indices
+    header = struct.pack(">IIBBBBB", width, height, 8, _PALETTE, 0, 0, 0)
+    chunks = (
+        (b"IHDR", header),
+        (b"PLTE", colors[:, :3].tobytes()),
+        (b"tRNS", colors[:, 3].tobytes()),
+        (b"IDAT", zlib.compress(lines.tobytes(), 6)),
+        (b"IEND", b""),
+    )
+    return SIGNATURE + b"".join(_chunk(*chunk) for chunk in chunks)
 
 
 def decode(data: bytes) -> np.ndarray:

@@ -1,0 +1,22 @@
+"""The command that shows a result, for programs to print.
+
+In: the image and the flags of `trainer.view`. Out: one line to paste.
+"""
+
+import os
+import shlex
+from typing import Any
+
+
+def line(
+    image: str | os.PathLike, output: str | os.PathLike, **values: Any
+) -> str:
+    """`to look at it: python -m trainer.view ...`; None leaves a flag out."""
+    given = {"image": image, **values, "output": output}
+    words = ["python", "-m", "trainer.view"]
+    for name, value in given.items():
+        if value is True:
+            words.append(f"--{name}")
+        elif value not in (None, False):
+            words += [f"--{name}", str(value)]
+    return f"to look at it: {shlex.join(words)}"
