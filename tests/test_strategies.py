@@ -59,7 +59,7 @@ builds = {
 }
 
 
-def batches(start):
+def batches(start, rows):
     rng = np.random.default_rng(0)
     labels = np.eye(2, dtype=np.float32)[rng.integers(0, 2, (20, 8, 8))]
     # The first half of a batch is labelled, as in dataset.py.
