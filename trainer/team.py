@@ -49,11 +49,14 @@ class Team:
         local = self.replicas // self.workers
         # float64 holds every number of a step; int64 is a GPU's host's.
         share = tf.constant(value / local, tf.float64)
-        sums = self.strategy.run(lambda x: x + 0.0, args=(share,))
-        summed = self.strategy.reduce(
-            tf.distribute.ReduceOp.SUM, sums, axis=None
+        return float(self._sum(share).numpy())
+
+    @tf.function(autograph=False)
+    def _sum(self, share: tf.Tensor) -> tf.Tensor:
+        parts = self.strategy.run(lambda x: x + 0.0, args=(share,))
+        return self.strategy.reduce(
+            tf.distribute.ReduceOp.SUM, parts, axis=None
         )
-        return float(summed.numpy())
 
     def together(self, work: Callable[[], Result]) -> Result:
         """Every worker calls `work`, and none goes on unless all succeeded.
