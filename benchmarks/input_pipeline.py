@@ -197,7 +197,7 @@ def pipeline_speed(phase, tiles: int, seconds: float):
         been decoded and is in memory.
       seconds: how long to measure; a started batch is finished.
     """
-    batches = iter(phase.batches(0))
+    batches = iter(phase.batches(0, range(phase.batch)))
     # A batch holds one crop of either kind at the least.
     for _ in range(-(-tiles // max(1, phase.batch // 2))):
         batch = next(batches)

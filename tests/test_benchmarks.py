@@ -42,7 +42,7 @@ class Counting(tf.keras.Model):
 
 def counting_phase(folder: pathlib.Path, steps: int) -> Phase:
     numbers = tf.data.Dataset.from_tensors(tf.ones([2])).repeat()
-    return Phase("stages/0", folder, steps, 2, Counting, lambda _: numbers)
+    return Phase("stages/0", folder, steps, 2, Counting, lambda *_: numbers)
 
 
 def test_one_stage_has_every_level_at_its_widest():

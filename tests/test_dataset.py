@@ -46,11 +46,11 @@ def tiles_of(shards, kind, count, cache=True):
     return dataset.load_tiles([shards[kind]], count, SCALE, cache)
 
 
-def pipeline(shards, settings, start=0, cache=True):
+def pipeline(shards, settings, start=0, cache=True, rows=None):
     labelled = tiles_of(shards, "labelled", 3, cache)
     rest = settings.batch - settings.labelled
     unlabelled = tiles_of(shards, "unlabelled", 2, cache) if rest else None
-    return dataset.training_batches(labelled, unlabelled, settings, start)
+    return dataset.training_batches(labelled, unlabelled, settings, start, rows)
 
 
 def take(batches, count):
@@ -173,6 +173,21 @@ def test_starting_at_a_step_gives_what_an_uninterrupted_run_gives(
     for one, two in zip(whole[start:], part, strict=True):
         for key, value in one.items():
             np.testing.assert_array_equal(value, two[key], key)
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_rows_of_several_machines_are_the_batch_of_one(shards, cache):
+    # Of 8 crops 5 are labelled: the second of four machines has both kinds.
+    settings = CropSettings(12, 8, 5, 11, LOUD)
+    whole = take(pipeline(shards, settings, 3, cache), 2)
+    for first in range(0, 8, 2):
+        rows = range(first, first + 2)
+        part = pipeline(shards, settings, 3, cache, rows)
+        assert part.cardinality() == tf.data.INFINITE_CARDINALITY
+        for one, two in zip(whole, take(part, 2), strict=True):
+            for key, value in one.items():
+                cut = value[first : first + 2]
+                np.testing.assert_allclose(cut, two[key], atol=1e-5)
 
 
 def test_seeds_as_large_as_a_config_allows(shards):

@@ -45,7 +45,7 @@ class Notes:
 
 
 def make_phase(folder, values=range(1, STEPS + 1), steps=STEPS, build=Line):
-    def batches(start):
+    def batches(start, rows):
         x = np.array(list(values)[start:], np.float32)
         return tf.data.Dataset.from_tensor_slices({"x": x}).batch(1)
 
@@ -128,7 +128,7 @@ def test_the_first_bad_loss_is_the_one_named():
     totals = loop.Totals(("a", "b"))
     for step, b in enumerate([1.0, np.nan, 3.0], start=7):
         totals.add(
-            {"a": tf.constant(np.nan if step > 8 else 1.0), "b": b},
+            tf.constant([np.nan if step > 8 else 1.0, b]),
             tf.constant(step, tf.int64),
         )
     with pytest.raises(InputError, match="loss b is not finite at step 8"):

@@ -39,8 +39,8 @@ def test_seeds_of_any_size_leave_room_for_the_crops(source):
 
 def test_batches_go_on_where_they_stopped(source):
     phase = phases.stage_phase(source, 1)
-    whole = list(phase.batches(0).take(3).as_numpy_iterator())
-    (later,) = phase.batches(2).take(1).as_numpy_iterator()
+    whole = list(phase.batches(0, range(2)).take(3).as_numpy_iterator())
+    (later,) = phase.batches(2, range(2)).take(1).as_numpy_iterator()
     for name, value in later.items():
         np.testing.assert_array_equal(value, whole[2][name], err_msg=name)
     assert whole[0]["image"].shape == (2, 8, 8, 3)
@@ -51,7 +51,7 @@ def test_batches_go_on_where_they_stopped(source):
 
 def test_the_judge_sees_labelled_images_only(source):
     judge = phases.phases(source)[-1]
-    (batch,) = judge.batches(0).take(1).as_numpy_iterator()
+    (batch,) = judge.batches(0, range(2)).take(1).as_numpy_iterator()
     shares = batch["labels"].sum(axis=(1, 2, 3)) / 64
     np.testing.assert_allclose(shares, 1, atol=0.01)
 

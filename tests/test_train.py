@@ -197,9 +197,17 @@ def refused(result, *parts):
     ("changes", "parts"),
     [
         ({"preset": "huge"}, ["--preset=huge", "base|demo|large|tiny"]),
-        ({"strategy": "many"}, ["--strategy=many", "one|mirrored"]),
+        (
+            {"strategy": "many"},
+            ["--strategy=many", "one|mirrored|multi_worker"],
+        ),
         ({"precision": "half"}, ["auto|float32|bfloat16"]),
         ({"save_every": 0}, ["--save_every=0"]),
+        ({"strategy": "multi_worker"}, ["TF_CONFIG: not set"]),
+        (
+            {"stages": "0,2"},
+            ["--stages: no stage '2'", "0 (the coarsest) to 1"],
+        ),
         ({"set": "stages.0.stepps=3"}, ["stages.0.stepps", "steps"]),
         ({"set": "stages.0.steps=-3"}, ["StageConfig.steps: -3", "use 1 to"]),
         ({"set": "stages.1.crop=96"}, ["px at 5.0 um/px", "crop of 96"]),

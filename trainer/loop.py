@@ -6,9 +6,12 @@ progress. The loop knows no model: `train_step` returns loss terms by name,
 each replica its share, and that is all that is asked of it.
 
 A phase resumes at its newest checkpoint, and batches are a function of the
-step, so a killed run ends with the weights of an uninterrupted one.
+step, so a killed run ends with the weights of an uninterrupted one. Of several
+workers (`team.py`) each takes its rows of the same global batch, and worker 0
+alone writes.
 """
 
+import functools
 import pathlib
 import shutil
 from collections.abc import Callable
@@ -19,6 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from histogan_tf.errors import InputError
+from trainer.team import Team
 
 _NEVER = -1
 _ADVICE = (
@@ -31,9 +35,10 @@ _ADVICE = (
 class Phase:
     """One entry of the run's explicit list of phases.
 
-    `batches(start)` is the pipeline from step `start` on; `batch` counts the
-    images of a step. `seed` (not 0) decides the first weights, whatever was
-    trained before; `work` is about what a step costs, in any unit.
+    `batches(start, rows)` is the pipeline from step `start` on, of these rows
+    of each batch; `batch` counts the images of a step. `seed` (not 0)
+    decides the first weights, whatever was trained before; `work` is about
+    what a step costs, in any unit.
     """
 
     name: str
@@ -41,7 +46,7 @@ class Phase:
     steps: int
     batch: int
     build: Callable[[], tf.keras.Model]
-    batches: Callable[[int], tf.data.Dataset]
+    batches: Callable[[int, range], tf.data.Dataset]
     seed: int = 1
     work: float = 1.0
 
@@ -77,9 +82,11 @@ class Totals:
         self.bad = tf.Variable(tf.fill([len(names)], np.int64(_NEVER)))
         self.count = tf.Variable(0.0)
 
-    def add(self, terms: dict[str, tf.Tensor], step: tf.Tensor) -> None:
-        """Adds the global terms of `step` (in a graph; no host sync)."""
-        vector = tf.stack([terms[name] for name in self.names])
+    def add(self, vector: tf.Tensor, step: tf.Tensor) -> None:
+        """Adds the global terms of `step` (in a graph; no host sync).
+
+        `vector` is float32, a term for each of `names`.
+        """
         new = ~tf.math.is_finite(vector) & (self.bad == _NEVER)
         self.bad.assign(tf.where(new, step, self.bad))
         self.sums.assign_add(vector)
@@ -117,19 +124,22 @@ def run(
       InputError: a loss or a weight is not finite, or the disk is full; the
         newest checkpoint is whole and good.
     """
+    team = Team(strategy)
     # tf.data refuses a seed of 0 beside the epochs' seeds, which are tensors.
     tf.keras.utils.set_random_seed(phase.seed)
     with strategy.scope():
         model = phase.build()
         step = tf.Variable(0, dtype=tf.int64, trainable=False)
     saves = Saves(phase, model, step, settings.keep)
-    done = saves.restore()
+    team.led(saves.clean)
+    done = team.same(
+        team.together(saves.restore), f"{saves.folder}: newest step"
+    )
     if done >= phase.steps:
         return
     totals = Totals(model.term_names)
     advance = make_advance(model, strategy, totals, step)
-    data = strategy.experimental_distribute_dataset(phase.batches(done))
-    batches = iter(data)
+    batches = iter(distribute(phase, team, done))
     watcher.begin(model, done)
     try:
         while done < phase.steps:
@@ -141,7 +151,8 @@ def run(
                 watcher.log(done, totals.take())
             if done % settings.save_every == 0 or last:
                 totals.check(phase.name)
-                saves.save(done)
+                saves.check_weights(done)
+                team.led(functools.partial(saves.save, done))
     finally:
         watcher.end()
 
@@ -165,7 +176,6 @@ class Saves:
 
     def restore(self) -> int:
         """Loads the newest checkpoint, if any; returns the steps done."""
-        self.clean()
         newest = self.manager.latest_checkpoint
         if newest is not None:
             status = self.checkpoint.restore(newest)
@@ -176,10 +186,9 @@ class Saves:
         """Writes a checkpoint and removes the oldest.
 
         Raises:
-          InputError: a weight is not finite, or the files cannot be written;
-            the checkpoint before stays the newest.
+          InputError: the files cannot be written; the checkpoint before
+            stays the newest.
         """
-        self.check_weights(step)
         try:
             self.manager.save(checkpoint_number=step)
         except (tf.errors.OpError, OSError) as error:
@@ -208,6 +217,21 @@ class Saves:
             path.unlink(missing_ok=True)
 
 
+def distribute(phase: Phase, team: Team, start: int) -> tf.data.Dataset:
+    """This worker's rows of every batch, in parts for its replicas."""
+    rows, count = team.rows(phase.batch), team.replicas // team.workers
+
+    def parts(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        del context  # Team.rows knows more
+        data = phase.batches(start, rows)
+        if count == 1:
+            return data
+        data = data.rebatch(len(rows) // count, drop_remainder=True)
+        return data.prefetch(count)
+
+    return team.strategy.distribute_datasets_from_function(parts)
+
+
 def make_advance(
     model: tf.keras.Model,
     strategy: tf.distribute.Strategy,
@@ -216,16 +240,19 @@ def make_advance(
 ) -> Callable[[dict[str, tf.Tensor]], None]:
     """One traced training step over all replicas."""
 
+    def shares(batch):
+        # One vector, so that one message between machines carries all terms.
+        terms = model.train_step(batch)
+        return tf.stack([terms[name] for name in totals.names])
+
     # Nothing in a step is for AutoGraph, which doubles the time of tracing.
     @tf.function(autograph=False)
     def advance(batch):
-        shares = strategy.run(model.train_step, args=(batch,))
+        parts = strategy.run(shares, args=(batch,))
         step.assign_add(1)
-        terms = {
-            name: strategy.reduce(tf.distribute.ReduceOp.SUM, share, axis=None)
-            for name, share in shares.items()
-        }
-        totals.add(terms, step)
+        totals.add(
+            strategy.reduce(tf.distribute.ReduceOp.SUM, parts, axis=None), step
+        )
 
     return advance
 

@@ -15,6 +15,7 @@ from histogan_tf import run_dir
 from histogan_tf.config import AugmentConfig, NetworkConfig, SegmenterConfig
 from histogan_tf.data import dataset
 from histogan_tf.data.dataset import CropSettings
+from histogan_tf.errors import InputError
 from histogan_tf.models.lessons import Lesson
 from histogan_tf.models.segmenter_model import SegmenterModel
 from histogan_tf.models.stage import StageModel, labelled_count
@@ -37,6 +38,21 @@ def phases(source: Source) -> list[Phase]:
         segmenter_phase(source, "segmenter", config.segmenter, _SEGMENTER),
         segmenter_phase(alone, "judge", config.judge, _JUDGE),
     ]
+
+
+def numbers(texts: Sequence[str], count: int) -> list[int]:
+    """Stages by number, as a flag gives them; rising, each once.
+
+    Raises:
+      InputError: one is not the number of one of `count` stages.
+    """
+    for text in texts:
+        if not text.isdecimal() or int(text) >= count:
+            raise InputError(
+                f"--stages: no stage {text!r}; use numbers from 0 (the"
+                f" coarsest) to {count - 1}"
+            )
+    return sorted({int(text) for text in texts})
 
 
 def stage_phase(source: Source, index: int) -> Phase:
@@ -125,10 +141,10 @@ def _crops(
 
 def _batches(
     source: Source, mpp: float, crops: CropSettings, pseudo: bool = False
-) -> Callable[[int], tf.data.Dataset]:
-    """Batches of a phase as a function of the first step."""
+) -> Callable[[int, range], tf.data.Dataset]:
+    """Batches of a phase as a function of first step and rows."""
 
-    def batches(start: int) -> tf.data.Dataset:
+    def batches(start: int, rows: range) -> tf.data.Dataset:
         labelled = source.tiles("train", "labelled", mpp)
         assert labelled is not None  # see check_data
         unlabelled = None
@@ -136,6 +152,8 @@ def _batches(
             unlabelled = source.tiles("train", "unlabelled", mpp)
         if pseudo and unlabelled:
             unlabelled = labelled_by_pyramid(source, unlabelled)
-        return dataset.training_batches(labelled, unlabelled, crops, start)
+        return dataset.training_batches(
+            labelled, unlabelled, crops, start, rows
+        )
 
     return batches

@@ -1,13 +1,20 @@
 """Where a training runs: tf.distribute strategies by the flag's value.
 
-In: `--strategy` and `--precision`. Out: a strategy; the process set to that
-precision and to deterministic kernels. Call before any other TensorFlow work.
+In: `--strategy` and `--precision`; TF_CONFIG for several machines. Out: a
+strategy; the process set to that precision and to deterministic kernels. Call
+before any other TensorFlow work.
 """
 
+import os
 import pathlib
+import socket
 from collections.abc import Callable
 
 import tensorflow as tf
+
+from histogan_tf.errors import InputError
+from trainer import cluster
+from trainer.cluster import Cluster
 
 
 def one() -> tf.distribute.Strategy:
@@ -28,9 +35,48 @@ def mirrored() -> tf.distribute.Strategy:
     )
 
 
+def multi_worker() -> tf.distribute.Strategy:
+    """All GPUs (or the CPU) of each machine in TF_CONFIG.
+
+    Returns once all of them have called it.
+
+    Raises:
+      InputError: TF_CONFIG is missing or wrong, or this process's port taken.
+    """
+    found = cluster.from_environment(os.environ)
+    check_port(found)
+    return tf.distribute.MultiWorkerMirroredStrategy(
+        tf.distribute.cluster_resolver.SimpleClusterResolver(
+            tf.train.ClusterSpec({"worker": list(found.workers)}),
+            task_type="worker",
+            task_id=found.index,
+            rpc_layer="grpc",
+        )
+    )
+
+
+def check_port(found: Cluster) -> None:
+    """Raises InputError when another program listens on this worker's port.
+
+    TensorFlow would say so in some lines of C++.
+    """
+    with socket.socket() as probe:
+        # A worker that starts again finds its own old connections closing.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", found.port))
+        except OSError as error:
+            raise InputError(
+                f"{cluster.NAME}: worker {found.index},"
+                f" {found.workers[found.index]}: cannot listen on port"
+                f" {found.port}: {error.strerror}; choose another port"
+            ) from error
+
+
 STRATEGIES: dict[str, Callable[[], tf.distribute.Strategy]] = {
     "one": one,
     "mirrored": mirrored,
+    "multi_worker": multi_worker,
 }
 
 

@@ -1,17 +1,24 @@
 """Trains the pyramid, the final segmenter and the judge.
 
     python -m trainer.train --data D --run_dir R --preset demo
-        [--config F] [--set a.b=c ...] [--strategy one|mirrored]
+        [--config F] [--set a.b=c ...] [--stages 0,2]
+        [--strategy one|mirrored|multi_worker]
         [--precision auto|float32|bfloat16]
 
 Run it again with the same flags to resume: it goes on at the first
 unfinished phase, from that phase's newest checkpoint.
+
+Several machines share the run directory, in one of two ways: all train every
+phase together (multi_worker, the same command on each, TF_CONFIG says which is
+which), or each trains stages of its own (--stages), and one, later, the rest.
 """
 
+import contextlib
 import json
+import os
 import pathlib
-import shlex
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
@@ -21,8 +28,10 @@ from histogan_tf.errors import InputError
 
 if TYPE_CHECKING:
     from histogan_tf.config import Config
-    from histogan_tf.data.manifest import Manifest
-    from histogan_tf.run_dir import RunDir
+    from trainer.bars import Bars
+    from trainer.loop import Phase, Watcher
+    from trainer.sources import Source
+    from trainer.team import Team
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("data", None, "Folder of records that ingest wrote.")
@@ -37,8 +46,11 @@ flags.DEFINE_multi_string(
 flags.DEFINE_enum(
     "strategy",
     "one",
-    ["one", "mirrored"],
-    "Devices: one, or all GPUs of this machine.",
+    ["one", "mirrored", "multi_worker"],
+    "Devices: one, all GPUs of this machine, or those of all in TF_CONFIG.",
+)
+flags.DEFINE_list(
+    "stages", [], "Numbers of the stages to train, and no other phase; or all."
 )
 flags.DEFINE_enum(
     "precision",
@@ -50,6 +62,9 @@ flags.DEFINE_integer("seed", None, "Of all draws; over the preset's.")
 flags.DEFINE_integer("log_every", 50, "Steps between curve points.", 1)
 flags.DEFINE_integer("save_every", 250, "Steps between checkpoints.", 1)
 flags.DEFINE_integer("look_every", 250, "Steps between pictures.", 1)
+flags.DEFINE_integer(
+    "restarts", 10, "How often to wait for a lost worker and go on.", 0
+)
 flags.mark_flags_as_required(["data", "run_dir"])
 
 
@@ -96,35 +111,81 @@ def _merged(old: Any, new: Any) -> Any:
 
 
 def main() -> None:
+    """Trains; a worker that lost another starts again."""
+    from trainer import rejoin
+
+    if FLAGS.strategy == "multi_worker":
+        rejoin.train(train, FLAGS.restarts)
+    else:
+        train()
+
+
+def train() -> None:
     """Opens or makes the run directory and trains its phases in order."""
-    from histogan_tf import run_dir
     from histogan_tf.data import manifest as manifests
-    from trainer import bars, loop, phases, sources, strategies
+    from trainer import bars, opening, phases, sources, strategies
+    from trainer.team import Team
 
     manifest = manifests.load(FLAGS.data)
     config = sources.effective(settings(), manifest)
     sources.check_data(config, manifest)
+    chosen = phases.numbers(FLAGS.stages, len(config.stages))
     strategies.prepare(config.precision, config.seed)
+    _announce()
     strategy = strategies.STRATEGIES[FLAGS.strategy]()
     sources.check_replicas(config, strategy.num_replicas_in_sync)
-    # Styles take seconds to measure, and a run that exists has them.
-    exists = run_dir.RunDir(pathlib.Path(FLAGS.run_dir)).config_path.exists()
-    data = {"hash": manifest.hash} if exists else _data(config, manifest)
-    run = run_dir.create_run(FLAGS.run_dir, config, manifest.classes, data)
-    _note_command(run)
+    team = Team(strategy)
+    run = opening.open_run(FLAGS.run_dir, config, manifest, team)
     source = sources.Source(config, manifest, run)
-    every = loop.LoopSettings(FLAGS.log_every, FLAGS.save_every)
     todo = phases.phases(source)
+    if chosen:
+        todo = [todo[k] for k in chosen]
     with bars.Bars(todo) as shown:
         for phase in todo:
-            if not loop.is_complete(phase):
-                loop.run(phase, strategy, every, _watch(phase, source, shown))
+            _train_phase(phase, team, lambda p: _watch(p, source, shown, team))
 
 
-def _watch(phase, source, shown):
+def _announce() -> None:
+    """Why nothing happens until the last worker is there."""
+    from trainer import cluster
+
+    if FLAGS.strategy != "multi_worker":
+        return
+    found = cluster.from_environment(os.environ)
+    if found.index == 0:
+        names = ", ".join(found.workers)
+        sys.stderr.write(f"worker 0, waiting for all of {names}\n")
+
+
+def _train_phase(
+    phase: "Phase", team: "Team", watch: Callable[["Phase"], "Watcher"]
+) -> None:
+    """Trains a phase unless it is complete; worker 0 holds its lock."""
+    from histogan_tf import locks
+    from trainer import loop
+
+    done = loop.is_complete(phase)
+    if team.same(done, f"{phase.folder}: whether it is complete"):
+        return
+    every = loop.LoopSettings(FLAGS.log_every, FLAGS.save_every)
+    what = f"phase {phase.name} is being trained"
+    with contextlib.ExitStack() as stack:
+        team.led(
+            lambda: stack.enter_context(
+                locks.held(phase.folder / ".lock", what)
+            )
+        )
+        loop.run(phase, team.strategy, every, watch(phase))
+
+
+def _watch(
+    phase: "Phase", source: "Source", shown: "Bars", team: "Team"
+) -> "Watcher":
     from histogan_tf import config_json
     from trainer import watching
 
+    if not team.lead:
+        return watching.Silent()
     index = phase.name.removeprefix("stages/")
     mpp = source.config.finest_mpp
     if index.isdigit():
@@ -141,35 +202,6 @@ def _watch(phase, source, shown):
         ),
         shown,
     )
-
-
-def _data(config: "Config", manifest: "Manifest") -> dict:
-    """What data.json says: hash, names, and the training tiles' styles."""
-    from trainer import sources
-
-    return {
-        "folder": str(manifest.folder),
-        "hash": manifest.hash,
-        "images": {
-            f"{split}/{kind}": [
-                i.name for i in getattr(manifest.split(split), kind).images
-            ]
-            for split in manifest.splits
-            for kind in ("labelled", "unlabelled")
-        },
-        "groups": {s: manifest.groups(s) for s in manifest.splits},
-        "styles": sources.styles(config, manifest),
-    }
-
-
-def _note_command(run: "RunDir") -> None:
-    from histogan_tf import files
-
-    line = shlex.join(["python", "-m", "trainer.train", *sys.argv[1:]])
-    old = ""
-    if run.command_path.exists():
-        old = run.command_path.read_text(encoding="utf-8")
-    files.atomic_write(run.command_path, f"{old}{line}\n".encode())
 
 
 if __name__ == "__main__":

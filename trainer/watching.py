@@ -149,6 +149,19 @@ class Watch:
         return canvas.to_uint8(painted[0].numpy())
 
 
+class Silent:
+    """Tells nobody: what workers other than worker 0 have."""
+
+    def begin(self, model: tf.keras.Model, step: int) -> None:
+        """See `loop.Watcher`."""
+
+    def log(self, step: int, losses: dict[str, float]) -> None:
+        """See `loop.Watcher`."""
+
+    def end(self) -> None:
+        """See `loop.Watcher`."""
+
+
 def centre(shape: tuple[int, ...]) -> tuple[slice, slice]:
     """The middle of an image, a square of sides that 16 divides.
 

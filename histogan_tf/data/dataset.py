@@ -134,51 +134,72 @@ def training_batches(
     unlabelled: Tiles | None,
     settings: CropSettings,
     start: int = 0,
+    rows: range | None = None,
 ) -> tf.data.Dataset:
     """Endless batches of augmented crops, beginning at step `start`.
+
+    Labelled crops come first in a batch.
 
     Args:
       labelled: tiles with masks.
       unlabelled: tiles without; None when the batch is all labelled.
       settings: sizes, seed, augmentation.
       start: number of batches already used.
+      rows: one piece of every batch, as for one machine of several; only its
+        crops are cut. All by default.
     """
-    streams = [_crops(labelled, settings, settings.labelled, start, 0)]
-    rest = settings.batch - settings.labelled
-    if rest:
+    rows, border = rows or range(settings.batch), settings.labelled
+    first = range(rows.start, min(rows.stop, border))
+    last = range(max(rows.start, border) - border, rows.stop - border)
+    streams = []
+    if first:
+        streams.append(_crops(labelled, settings, border, start, 0, first))
+    if last:
         if unlabelled is None:
             raise ValueError("a batch with unlabelled crops needs such tiles")
-        streams.append(_crops(unlabelled, settings, rest, start, 1))
+        rest = settings.batch - border
+        streams.append(_crops(unlabelled, settings, rest, start, 1, last))
     batches = tf.data.Dataset.zip(tuple(streams)).map(
         _as_is(lambda *parts: augment.augment(_join(parts), settings.augment)),
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
-    return batches.prefetch(tf.data.AUTOTUNE)
+    # Strategies ask no other machine whether there is a next batch, then.
+    endless = tf.data.experimental.assert_cardinality(
+        tf.data.INFINITE_CARDINALITY
+    )
+    return batches.apply(endless).prefetch(tf.data.AUTOTUNE)
 
 
 def _join(parts: tuple[dict[str, tf.Tensor], ...]) -> dict[str, tf.Tensor]:
     return {k: tf.concat([p[k] for p in parts], axis=0) for k in parts[0]}
 
 
-def _crops(tiles, settings, count, start, stream):
-    """Batches of `count` crops from one set of tiles."""
+def _crops(tiles, settings, count, start, stream, rows):
+    """Of batches of `count` crops from one set of tiles, these rows."""
     first = start * count
     base = _spread(settings.seed)
+
+    @_as_is
+    def mine(position, _):
+        row = position % count
+        return (rows.start <= row) & (row < rows.stop)
 
     @_as_is
     def cut(position, tile):
         # The place in the stream is the seed: nothing else is random.
         seed = base + position * 2 + stream
+        tile = tiles.fetch(tile) if tiles.fetch else tile
         return augment.crop(tile, seed, settings.size, settings.augment.scale)
 
     positions = tf.data.Dataset.range(first, _FOREVER)
     shuffled = _epochs(tiles, settings.seed * 2 + stream, first)
-    return (
-        tf.data.Dataset.zip((positions, shuffled))
-        .map(cut, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        .batch(count, drop_remainder=True)
-    )
+    chosen = tf.data.Dataset.zip((positions, shuffled))
+    if len(rows) < count:
+        chosen = chosen.filter(mine)
+    return chosen.map(
+        cut, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    ).batch(len(rows), drop_remainder=True)
 
 
 def _spread(seed: int) -> int:
@@ -187,7 +208,10 @@ def _spread(seed: int) -> int:
 
 
 def _epochs(tiles: Tiles, seed: int, first: int) -> tf.data.Dataset:
-    """Endless passes over the tiles, each in an order of its own."""
+    """Endless passes over the tiles, each in an order of its own.
+
+    Out: numbers of tiles that `fetch` takes, else the tiles.
+    """
     epoch, offset = divmod(first, tiles.count)
 
     def seed_of(number):
@@ -209,4 +233,4 @@ def _epochs(tiles: Tiles, seed: int, first: int) -> tf.data.Dataset:
     epochs = tf.data.Dataset.range(epoch, _FOREVER)
     if tiles.fetch is None:
         return epochs.flat_map(shuffled).skip(offset)
-    return epochs.flat_map(order).skip(offset).map(tiles.fetch)
+    return epochs.flat_map(order).skip(offset)

@@ -1,0 +1,87 @@
+"""What a train step does, and what the machine could: convolutions, memory.
+
+In: a traced function; a precision. Out: multiplications and additions of its
+convolutions; operations a second of one large convolution; memory held.
+
+Only convolutions are counted, forward and backward: what else a step does
+costs time that the share of the peak then lacks, as it should.
+"""
+
+import math
+import pathlib
+import time
+
+import tensorflow as tf
+
+from serving import memory
+
+# Where each op has its gradient or output [B, H, W, C], and its kernel.
+_FORWARD = "Conv2D"
+_TO_INPUT, _TO_KERNEL = "Conv2DBackpropInput", "Conv2DBackpropFilter"
+
+
+def convolution_flops(graph: tf.Graph) -> int:
+    """Multiplications and additions of all convolutions in a graph.
+
+    Raises:
+      ValueError: the size of one is not known before it runs.
+    """
+    kinds = (_FORWARD, _TO_INPUT, _TO_KERNEL)
+    return sum(_flops(op) for op in graph.get_operations() if op.type in kinds)
+
+
+def _flops(op: tf.Operation) -> int:
+    painted = op.outputs[0].shape if op.type == _FORWARD else op.inputs[2].shape
+    kernel = op.inputs[1].shape
+    if op.type == _TO_KERNEL:
+        kernel = op.outputs[0].shape
+    if not (painted.is_fully_defined() and kernel.is_fully_defined()):
+        raise ValueError(f"{op.name}: {painted}, {kernel}: unknown size")
+    # The kernel's outputs are the last side of `painted` already.
+    return 2 * math.prod(painted) * math.prod(kernel[:3])
+
+
+def peak_flops(dtype: str, seconds: float, side: int = 64) -> float:
+    """Operations a second of a 3x3 convolution of 128 channels, the best.
+
+    Args:
+      dtype: float32 or bfloat16.
+      seconds: how long to measure, in calls.
+      side: height and width of the 8 images, px.
+    """
+    image = tf.cast(tf.random.normal([8, side, side, 128]), dtype)
+    kernel = tf.cast(tf.random.normal([3, 3, 128, 128]), dtype)
+
+    @tf.function(autograph=False)
+    def convolve():
+        return tf.nn.conv2d(image, kernel, 1, "SAME")[0, 0, 0, 0]
+
+    best, end = math.inf, time.monotonic() + seconds
+    convolve()
+    while time.monotonic() < end or best == math.inf:
+        start = time.monotonic()
+        convolve().numpy()
+        best = min(best, time.monotonic() - start)
+    return 2 * math.prod(image.shape) * 128 * 9 / best
+
+
+class Memory:
+    """Memory of this process beyond what it holds now, MiB."""
+
+    def __init__(self) -> None:
+        memory.give_back()
+        # Linux then counts the most memory held anew.
+        pathlib.Path("/proc/self/clear_refs").write_text("5")
+        self.before = held_mib("VmRSS")
+
+    def peak(self) -> float:
+        """The most held since, less what was held before."""
+        return held_mib("VmHWM") - self.before
+
+
+def held_mib(field: str) -> float:
+    """VmRSS (now) or VmHWM (the most) of this process, MiB."""
+    for line in pathlib.Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1]) / 1024
+    raise ValueError(f"/proc/self/status: no {field}")

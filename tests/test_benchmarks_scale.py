@@ -1,0 +1,152 @@
+"""The benchmarks of steps and of replicas: tiny, and by hand."""
+
+import json
+
+import pytest
+import tensorflow as tf
+
+from benchmarks import (
+    scaling,
+    scaling_projection,
+    scaling_worker,
+    step_cells,
+    step_work,
+    train_step,
+)
+from benchmarks.scaling_projection import Assumptions
+from histogan_tf import presets
+from histogan_tf.errors import InputError
+
+TINY = {"steps": 1, "peak_seconds": 0.0}
+
+
+def test_convolutions_are_counted_forward_and_backward():
+    kernel = tf.Variable(tf.ones([3, 3, 4, 5]))
+
+    @tf.function
+    def step(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = tf.nn.conv2d(x, kernel, 2, "SAME")
+        return tape.gradient(y, [x, kernel])
+
+    graph = step.get_concrete_function(tf.TensorSpec([2, 8, 6, 4])).graph
+    # 2 x 4 x 3 outputs of 5 channels, each 36 products and 36 sums.
+    assert step_work.convolution_flops(graph) == 3 * 2 * (2 * 4 * 3 * 5) * 36
+
+
+def test_the_peak_is_measured():
+    assert step_work.peak_flops("float32", 0.0, side=8) > 0
+
+
+def test_memory_is_counted_from_now_on():
+    held = step_work.Memory()
+    block = bytearray(64 << 20)
+    del block
+    assert 60 < held.peak() < 80
+
+
+def test_a_cell_keeps_the_preset_but_for_precision_and_batch():
+    cell = step_cells.Cell("tiny", 1, "bfloat16", 6)
+    config, known = step_cells.config_of(cell), presets.tiny()
+    assert (config.precision, config.stages[1].batch) == ("bfloat16", 6)
+    assert config.stages[0] == known.stages[0]
+    assert config.stages[1].crop == known.stages[1].crop
+
+
+def test_a_cell_is_measured_in_a_process_of_its_own():
+    cell = step_cells.Cell("tiny", 1, "float32", 2, side=40, **TINY)
+    row = step_cells.measure_apart(cell)
+    assert row["side"] == 40 and row["crop"] == 16
+    assert row["convolution_gflop_per_step"] > 0
+    assert row["step_memory_mib"] > 1
+    assert row["process_memory_mib"] > row["step_memory_mib"]
+    assert row["first_step_after_seconds"] > 0
+    json.dumps(row)
+
+
+def row(**changes):
+    values = {
+        "stage": 0,
+        "precision": "float32",
+        "batch": 2,
+        "crop": 16,
+        "side": 16,
+        "megapixels_per_second": 1.0,
+        "share_of_peak": 0.5,
+        "step_memory_mib": 100.0,
+        "process_memory_mib": 700.0,
+        "first_step_after_seconds": 12.0,
+    }
+    return values | changes
+
+
+def test_cells():
+    found = train_step.cells("tiny", ["float32"], [2, 4], TINY)
+    assert [(c.stage, c.batch) for c in found] == [
+        (0, 2), (0, 4), (1, 2), (1, 4)
+    ]  # fmt: skip
+    # Crops of 16 px do not fit into images of 8.
+    found = train_step.side_cells("tiny", 2, [8, 32], TINY)
+    assert [(c.stage, c.side) for c in found] == [(0, 8), (0, 32), (1, 32)]
+
+
+def test_step_verdicts_table_and_chart(tmp_path):
+    fast = row(precision="bfloat16", megapixels_per_second=1.5)
+    sides = [row(), row(side=64, step_memory_mib=109.0)]
+    speeds = [row(), fast, row(stage=1, crop=256, megapixels_per_second=0.1)]
+    assert train_step.verdicts(speeds, sides) == [
+        "stage 0, bfloat16: 50% of the peak  PASS",
+        "stage 0, bfloat16 over float32: 1.50  MISS",
+        "stage 0, memory over images of 16 to 64 px: 1.09 times  PASS",
+        "crops of 256 px, float32, batch 2: 0.100 Mpx/s  MISS",
+        "first step 12 s after start, at the most  PASS",
+    ]
+    assert len(train_step.table(speeds).splitlines()) == 4
+    train_step.chart(tmp_path / "a.png", speeds, sides)
+    assert (tmp_path / "a.png").stat().st_size > 1000
+
+
+def test_lists_of_numbers():
+    assert train_step.numbers("batches", ["2", "8"]) == [2, 8]
+    with pytest.raises(InputError, match="--batches: '1'; use numbers from 2"):
+        train_step.numbers("batches", ["1"])
+    with pytest.raises(InputError, match="--precisions: 'half'; use a or b"):
+        train_step.allowed("precisions", ["half"], ("a", "b"))
+
+
+def test_two_processes_are_measured():
+    work = {"preset": "tiny", "stage": 0, "precision": "float32", "steps": 1}
+    found = scaling.run_workers([work | {"batch": 4}] * 2)
+    assert found["step_seconds"] > 0 and found["sum_seconds"] > 0
+    assert found["bytes"] > 4000
+
+
+def test_calls_are_timed_after_the_first():
+    calls = []
+    scaling_worker.timed(lambda: calls.append(1), lambda: None, 3)
+    assert len(calls) == 4
+
+
+ASSUMED = Assumptions(1e-3, 0.5, 1.0, 0.1, 0.0, 0.0)
+
+
+def test_scaling_by_hand(tmp_path):
+    one = {"step_seconds": 0.5, "sum_seconds": 0.0, "bytes": 1e6}
+    two = {"step_seconds": 0.8, "sum_seconds": 0.2, "bytes": 1e6}
+    found = scaling.figures(3, 4, one, two) | {"flop": 1e6}
+    assert found["images_per_second"] == [8.0, 10.0]
+    assert found["speed_up"] == pytest.approx(1.25)
+    assert found["communication_and_waiting_share"] == pytest.approx(0.375)
+    assert found["sum_share"] == pytest.approx(0.25)
+    # 1e6 at 0.5e9 a second take 2 ms; of two machines each sends 1 MB, at
+    # 0.1 GB/s in 10 ms, eight GPUs 1.75 MB at 1 GB/s in 1.75 ms.
+    there = scaling_projection.project(found, ASSUMED)
+    assert there["machines"][0]["speed_up"] == 1
+    assert there["machines"][1]["speed_up"] == pytest.approx(2 * 2 / 12)
+    assert there["gpus"][3]["speed_up"] == pytest.approx(8 * 2 / 3.75)
+    text = scaling_projection.table([there], ASSUMED)
+    assert "not measured" in text and "gpu_share 0.5" in text
+    assert "37.5%" in scaling.table([found])
+    scaling.chart(tmp_path / "a.png", [found], [there])
+    assert (tmp_path / "a.png").stat().st_size > 1000
