@@ -7,6 +7,7 @@ out a part costs: paired differences over images and seeds.
 import pathlib
 from collections.abc import Iterator
 
+from benchmarks import machine
 from benchmarks import semi_statistics as statistics
 from benchmarks.semi_statistics import VALIDATION, Result
 
@@ -59,5 +60,4 @@ def chart(path: pathlib.Path, results: list[Result], whole: str) -> None:
     axes.set_yticks(range(len(rows)), [name for name, _ in rows])
     axes.axvline(0, color="k", lw=1)
     axes.set_xlabel(f"points of Dice, without the part - {whole}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    machine.write_chart(path, figure, dpi=120)

@@ -210,14 +210,10 @@ def verdicts(rows: list[dict[str, Any]]) -> list[str]:
 
 def chart(path: pathlib.Path, rows: list[dict[str, Any]]) -> None:
     """Memory and time of every canvas as bars: a PNG."""
-    import io
-
     import matplotlib
 
     matplotlib.use("agg")
     from matplotlib import pyplot
-
-    from histogan_tf import files
 
     figure, axes = pyplot.subplots(1, 2, figsize=(9, 4), layout="constrained")
     labels = [f"{NAMES[row['kind']]}\n{row['side']} px" for row in rows]
@@ -232,11 +228,7 @@ def chart(path: pathlib.Path, rows: list[dict[str, Any]]) -> None:
         axis.bar_label(bars, fmt="%.2f", fontsize=8)
         axis.set_title(title)
         axis.tick_params(axis="x", labelsize=8)
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=100, metadata={"Software": None})
-    pyplot.close(figure)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files.atomic_write(path, data.getvalue())
+    machine.write_chart(path, figure)
 
 
 if __name__ == "__main__":

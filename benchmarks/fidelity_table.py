@@ -5,7 +5,6 @@ target; a table as text; a chart of the figures alone (no tissue: the data's
 licence does not let it go into the repository).
 """
 
-import io
 import pathlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import machine
 from benchmarks.fidelity_scores import STATISTICS
-from histogan_tf import files
 
 DICE_TARGET, RATIO_TARGET = 0.85, 2.5
 TARGET_CLASS = "gland"
@@ -135,11 +134,7 @@ def chart(path: pathlib.Path, rows: Sequence[Line]) -> None:
         axis.set_ylim(bottom=0.8)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=5)
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=100, metadata={"Software": None})
-    pyplot.close(figure)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files.atomic_write(path, data.getvalue())
+    machine.write_chart(path, figure)
 
 
 def _bars(axis, rows: Sequence[Line]) -> None:

@@ -246,14 +246,10 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def chart(path: pathlib.Path, rows: list[dict[str, Any]]) -> None:
     """Bars of both speeds a stage, on a logarithmic axis: a PNG."""
-    import io
-
     import matplotlib
 
     matplotlib.use("agg")
     from matplotlib import pyplot
-
-    from histogan_tf import files
 
     figure, axis = pyplot.subplots(figsize=(7, 4), layout="constrained")
     for offset, key in ((-0.2, "pipeline"), (0.2, "train_step")):
@@ -270,11 +266,7 @@ def chart(path: pathlib.Path, rows: list[dict[str, Any]]) -> None:
     ]
     axis.set_xticks([row["stage"] for row in rows], labels)
     axis.legend()
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=100, metadata={"Software": None})
-    pyplot.close(figure)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files.atomic_write(path, data.getvalue())
+    machine.write_chart(path, figure)
 
 
 if __name__ == "__main__":

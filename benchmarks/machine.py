@@ -1,10 +1,11 @@
 """Where and when a figure was measured, and files of figures.
 
-In: nothing, or a JSON value. Out: machine, versions, commit and date as a
-JSON value; JSON files that appear whole or not at all.
+In: nothing, a JSON value or a figure. Out: machine, versions, commit and date
+as a JSON value; JSON and PNG files that appear whole or not at all.
 """
 
 import datetime
+import io
 import json
 import os
 import pathlib
@@ -12,10 +13,13 @@ import platform
 import resource
 import subprocess
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from histogan_tf import files
 from histogan_tf.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -61,6 +65,20 @@ def write_json(path: pathlib.Path, value: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(value, indent=1, allow_nan=False)
     files.atomic_write(path, f"{text}\n".encode())
+
+
+def write_chart(path: pathlib.Path, figure: "Figure", dpi: int = 100) -> None:
+    """Writes a figure as PNG, and its folder where that is missing; closes it.
+
+    The same figure gives the same bytes.
+    """
+    from matplotlib import pyplot
+
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=dpi, metadata={"Software": None})
+    pyplot.close(figure)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.atomic_write(path, data.getvalue())
 
 
 def read_json(path: pathlib.Path) -> Any:

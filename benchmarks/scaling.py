@@ -15,12 +15,10 @@ the results.
 """
 
 import dataclasses
-import io
 import json
 import os
 import pathlib
 import shlex
-import socket
 import subprocess
 import sys
 import time
@@ -32,6 +30,7 @@ from absl import flags
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from benchmarks import machine, scaling_projection
+from benchmarks.ports import free_ports
 from benchmarks.scaling_projection import REPLICAS, Assumptions
 from histogan_tf import presets, program
 
@@ -146,7 +145,7 @@ def figures(
 
 def run_workers(works: list[dict[str, Any]]) -> dict[str, float]:
     """Runs a process for each, all at once; gives what worker 0 printed."""
-    ports = _free_ports(len(works))
+    ports = free_ports(len(works))
     cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
     cores = sorted(os.sched_getaffinity(0))
     running = []
@@ -176,16 +175,6 @@ def run_workers(works: list[dict[str, Any]]) -> dict[str, float]:
     if any(process.returncode for process in running):
         raise RuntimeError("a worker failed; its own error stands above")
     return json.loads(outputs[0].splitlines()[-1])
-
-
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
 
 
 def flop_of(preset: str, stage: int, batch: int) -> int:
@@ -227,8 +216,6 @@ def chart(
     matplotlib.use("agg")
     from matplotlib import pyplot
 
-    from histogan_tf import files
-
     figure, axis = pyplot.subplots(figsize=(6, 4), layout="constrained")
     axis.plot(REPLICAS, REPLICAS, color="grey", linestyle=":", label="ideal")
     for row in projected:
@@ -241,11 +228,7 @@ def chart(
         axis.plot([2], [row["speed_up"]], "o", label=label)
     axis.set(xlabel="replicas", ylabel="speed-up")
     axis.legend(fontsize=7)
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=100, metadata={"Software": None})
-    pyplot.close(figure)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files.atomic_write(path, data.getvalue())
+    machine.write_chart(path, figure)
 
 
 if __name__ == "__main__":

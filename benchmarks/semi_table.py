@@ -9,6 +9,7 @@ three seeds), and a PNG.
 import pathlib
 from collections.abc import Iterator
 
+from benchmarks import machine
 from benchmarks import semi_statistics as statistics
 from benchmarks.semi_statistics import Result
 
@@ -197,8 +198,7 @@ def chart(path: pathlib.Path, results: list[Result]) -> None:
     for place, protocol in enumerate(protocols):
         axes = figure.add_subplot(1, len(protocols), place + 1)
         _panel(axes, results, protocol, _SCORES[protocol][0])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    machine.write_chart(path, figure, dpi=120)
 
 
 def _panel(axes, results, protocol, score) -> None:

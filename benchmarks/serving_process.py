@@ -10,7 +10,6 @@ import dataclasses
 import pathlib
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ import threading
 import time
 from collections.abc import Iterator
 
+from benchmarks.ports import free_ports
 from histogan_tf.errors import InputError
 from serving.client_api import ServingClient
 from serving.client_channel import ChannelSettings
@@ -51,7 +51,7 @@ def serve(base: pathlib.Path, *flags: str) -> Iterator[Server]:
     Raises:
       InputError: it ended, or is not ready after READY_SECONDS.
     """
-    port = _free_port()
+    (port,) = free_ports(1)
     command = [
         sys.executable,
         "-m",
@@ -126,12 +126,6 @@ def _end(process: subprocess.Popen) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def _status(pid: int, field: str) -> float:

@@ -4,12 +4,11 @@ In: the figures of `serving_measures.py`, all parts or some. Out: a table as
 text that says PASS or MISS against issue 4's targets; a chart.
 """
 
-import io
 import pathlib
 from dataclasses import dataclass
 from typing import Any
 
-from histogan_tf import files
+from benchmarks import machine
 
 RATIO_512, DIFFERENCE_64 = 1.10, 3.0
 BATCHING, MEMORY = 1.3, 1.1
@@ -121,11 +120,7 @@ def chart(path: pathlib.Path, figures: dict[str, Any]) -> None:
     )
     for axis, panel in zip(axes[0], panels, strict=False):
         _bars(axis, panel)
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=100, metadata={"Software": None})
-    pyplot.close(figure)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files.atomic_write(path, data.getvalue())
+    machine.write_chart(path, figure)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ fast as float32; at 256x256 px 30 times the 0.004 megapixel/s of a mask-to-image
 GAN of 70 M parameters; the first step within 40 s.
 """
 
-import io
 import pathlib
 import shlex
 import sys
@@ -232,8 +231,6 @@ def chart(
     matplotlib.use("agg")
     from matplotlib import pyplot
 
-    from histogan_tf import files
-
     figure, (left, right) = pyplot.subplots(
         1, 2, figsize=(10, 4), layout="constrained"
     )
@@ -259,11 +256,7 @@ def chart(
     right.set_ylim(bottom=0)
     if memories:
         right.legend(fontsize=8)
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=100, metadata={"Software": None})
-    pyplot.close(figure)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files.atomic_write(path, data.getvalue())
+    machine.write_chart(path, figure)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,10 @@ a worker of two that talk by 127.0.0.1; without an index, of a process alone.
 import json
 import os
 import pathlib
-import socket
 import subprocess
 import sys
+
+from benchmarks.ports import free_ports
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -63,17 +64,6 @@ def ended(*children):
             os.kill(child, signal.SIGKILL)
     return [codes.get(child, "late") for child in children]
 '''
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on now."""
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
 
 
 def run(script: str, folder: pathlib.Path, *arguments) -> tuple[str, str]:

@@ -54,6 +54,22 @@ def join(children: Iterable[Any]) -> Html:
     )
 
 
+def document(title: str, head: Iterable[Html], body: Html) -> str:
+    """A page, from `<!doctype html>` to its end; `head` follows the title."""
+    top = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element(
+            "meta",
+            name="viewport",
+            content="width=device-width, initial-scale=1",
+        ),
+        element("title", title),
+        *head,
+    )
+    return f"<!doctype html>\n{element('html', top, body, lang='en')}\n"
+
+
 def table(head: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Html:
     """A table that scrolls sideways where the page is narrower."""
     top = element("tr", *(element("th", cell) for cell in head))

@@ -7,7 +7,7 @@ same bytes.
 
 from histogan_tf.report import gallery, overview, scores, training
 from histogan_tf.report.facts import ReportFacts
-from histogan_tf.report.markup import Html, element
+from histogan_tf.report.markup import Html, document, element
 from histogan_tf.report.style import CSS
 
 _LINKS = ("Run", "Pictures", "Metrics", "Training")
@@ -19,17 +19,6 @@ def build(facts: ReportFacts) -> str:
     What is missing is left out, with a line that says which program makes it.
     """
     title = f"histogan_tf run {facts.name}"
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element(
-            "meta",
-            name="viewport",
-            content="width=device-width, initial-scale=1",
-        ),
-        element("title", title),
-        element("style", Html(CSS)),
-    )
     links = (element("a", t, href=f"#{t.lower()}") for t in _LINKS)
     main = element(
         "main",
@@ -41,5 +30,5 @@ def build(facts: ReportFacts) -> str:
         scores.section(facts.metrics, facts.classes),
         training.section(facts.phases),
     )
-    page = element("html", head, element("body", main), lang="en")
-    return f"<!doctype html>\n{page}\n"
+    head = [element("style", Html(CSS))]
+    return document(title, head, element("body", main))

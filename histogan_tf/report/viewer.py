@@ -94,15 +94,7 @@ def write(folder: pathlib.Path, facts: ViewFacts) -> None:
 
 def build(facts: ViewFacts) -> str:
     """The page, from `<!doctype html>` to its end."""
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element(
-            "meta",
-            name="viewport",
-            content="width=device-width, initial-scale=1",
-        ),
-        element("title", f"{facts.name} · histogan_tf"),
+    head = (
         # Without one, browsers ask for favicon.ico.
         Html('<link rel="icon" href="data:,">'),
         Html('<link rel="stylesheet" href="viewer.css">'),
@@ -110,7 +102,7 @@ def build(facts: ViewFacts) -> str:
     data = element("script", _json(facts), type="application/json", id="facts")
     scripts = (element("script", src=name) for name in _SCRIPTS)
     body = element("body", _stage(), _panel(facts), data, *scripts)
-    return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
+    return markup.document(f"{facts.name} · histogan_tf", head, body)
 
 
 def _json(facts: ViewFacts) -> Html:
