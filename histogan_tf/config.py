@@ -110,8 +110,9 @@ class SegmenterConfig:
 
     `synthetic` is the weight of tissue that the pyramid paints, beside real
     images' 1; with `pseudo_labels` the pyramid labels the unlabelled images.
-    `stain` is the jitter, as in `AugmentConfig`, of what it reads. `patch` is
-    the side in pixels of what its finest level takes at once.
+    `restain` is the share of real images that it reads in the stain of another
+    training tile. `patch` is the side in pixels of what its finest level takes
+    at once.
     """
 
     crop: int = ranged(96, 8, 8192)
@@ -119,7 +120,7 @@ class SegmenterConfig:
     steps: int = ranged(1000, 1, 100_000_000)
     synthetic: float = ranged(0.5, 0, 1)
     pseudo_labels: bool = True
-    stain: float = ranged(0.5, 0, 2)
+    restain: float = ranged(1.0, 0, 1)
     network: NetworkConfig = NetworkConfig((16, 32, 48, 64))
     augment: AugmentConfig = AugmentConfig()
     patch: int = ranged(1, 1, 8)
@@ -136,7 +137,7 @@ class SegmenterConfig:
     def plain(self) -> "SegmenterConfig":
         """The same without the pyramid's help: real labels as they are."""
         return dataclasses.replace(
-            self, synthetic=0.0, pseudo_labels=False, stain=0.0
+            self, synthetic=0.0, pseudo_labels=False, restain=0.0
         )
 
 
@@ -144,8 +145,8 @@ class SegmenterConfig:
 class LossConfig:
     """Weights of the loss terms (DESIGN section 4).
 
-    `stain` is the jitter, as in `AugmentConfig`, of what stages' segmenters
-    read.
+    `restain` is the share of real images that stages' segmenters read in the
+    stain of another training tile.
     """
 
     unlabelled: float = ranged(1.0, 0, 100)
@@ -154,7 +155,7 @@ class LossConfig:
     coarse_noise: float = ranged(0.15, 0, 2)
     synthetic: float = ranged(0.5, 0, 100)
     consistency: float = ranged(1.0, 0, 100)
-    stain: float = ranged(0.5, 0, 2)
+    restain: float = ranged(1.0, 0, 1)
     class_weight_limit: float = ranged(10.0, 1, 1e6)
 
     def __post_init__(self) -> None:
@@ -190,7 +191,7 @@ class Config:
     stages: tuple[StageConfig, ...] = (StageConfig(),)
     segmenter: SegmenterConfig = SegmenterConfig()
     judge: SegmenterConfig = SegmenterConfig(
-        synthetic=0.0, pseudo_labels=False, stain=0.0
+        synthetic=0.0, pseudo_labels=False, restain=0.0
     )
     losses: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()

@@ -14,11 +14,11 @@ from histogan_tf.config import (
     SegmenterConfig,
     StageConfig,
 )
-from histogan_tf.models import lessons
+from histogan_tf.models import lessons, other_stain
 from histogan_tf.models.lessons import Lesson
 from histogan_tf.models.segmenter_model import SegmenterModel
 from histogan_tf.models.stage import StageModel
-from trainer import loop, teaching
+from trainer import loop
 
 small = NetworkConfig((4,))
 stage = StageConfig(8, 4, 5, 2.0, small, small, small)
@@ -29,19 +29,20 @@ styles = tf.constant(np.random.default_rng(1).normal(size=(3, 6)), tf.float32)
 
 
 def paint(mask, style, seed):
-    tint = teaching.drawn_styles(styles, seed, 0.15)[:, None, None, :3]
-    return mask[..., :1] * tint
+    tint = other_stain.drawn_styles(styles, seed, 3001, 0.15)
+    return mask[..., :1] * tint[:, None, None, :3]
 
 
+restained = other_stain.restained(styles, 0.15, 0.8)
 some_lessons = [
     Lesson("labelled", 2.0, lessons.labelled(weights)),
     Lesson("consistency", 1.0, lessons.consistent(0.05), ramp=0.5),
-    Lesson("stained", 1.0, lessons.labelled(weights, 0.5)),
+    Lesson("stained", 1.0, lessons.labelled(weights, restained)),
     Lesson("painted", 0.5, lessons.painted(weights, paint)),
 ]
 builds = {
     "stage 0": lambda: StageModel(config, 0, [1.0, 2.0]),
-    "stage 1": lambda: StageModel(config, 1, [1.0, 2.0]),
+    "stage 1": lambda: StageModel(config, 1, [1.0, 2.0], styles),
     "segmenter": lambda: SegmenterModel(
         alone, config.optimizer, 2, some_lessons
     ),

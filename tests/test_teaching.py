@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 from small_training import ingest_small, small_config
 
+from histogan_tf.models import other_stain
 from histogan_tf.run_dir import RunDir
 from trainer import sources, teaching
 
@@ -16,6 +17,16 @@ def source(phantom_files, tmp_path_factory):
     folder = tmp_path_factory.mktemp("phases")
     manifest = ingest_small(phantom_files, folder / "records")
     return sources.Source(small_config(2), manifest, RunDir(folder / "run"))
+
+
+@pytest.fixture(scope="module")
+def random_source(random_run):
+    from histogan_tf import run_dir
+    from histogan_tf.data import manifest
+
+    run = run_dir.open_run(random_run)
+    nothing = manifest.Manifest("", 0, None, {})
+    return sources.Source(run.config(), nothing, run)
 
 
 def test_lessons_that_the_settings_ask_for(source, monkeypatch):
@@ -29,29 +40,20 @@ def test_lessons_that_the_settings_ask_for(source, monkeypatch):
     assert (only.name, only.weight) == ("labelled", 2.0)
 
 
-def test_drawn_styles_belong_to_their_seeds():
-    styles = tf.constant(np.arange(18.0).reshape(3, 6), tf.float32)
-    seeds = tf.range(200, dtype=tf.int64)
-    drawn = teaching.drawn_styles(styles, seeds, 0.0).numpy()
-    assert {tuple(row) for row in drawn} == {
-        tuple(row) for row in styles.numpy()
+def test_a_share_of_none_leaves_images_as_they_are(random_source):
+    view = teaching.view(random_source, 0.0)
+    assert view is other_stain.as_it_is
+    batch = {
+        "image": tf.fill([3, 8, 8, 3], 0.2),
+        "style": tf.zeros([3, 6]),
+        "seed": tf.range(3, dtype=tf.int64),
     }
-    some = teaching.drawn_styles(styles, seeds[50:60], 0.0).numpy()
-    np.testing.assert_array_equal(some, drawn[50:60])
-    moved = teaching.drawn_styles(styles, seeds, 0.2).numpy() - drawn
-    assert np.abs(moved[:, :3]).max() <= 0.2 * 3**0.5 + 1e-5
-    assert moved[:, :3].std() == pytest.approx(0.2, rel=0.15)
-    assert (moved[:, 3:] == 0).all()
+    moved = teaching.view(random_source, 1.0)(batch) - batch["image"]
+    assert float(tf.reduce_max(tf.abs(moved))) > 0.1
 
 
-def test_the_painter_paints_the_finest_stage(random_run):
-    from histogan_tf import run_dir
-    from histogan_tf.data import manifest
-
-    run = run_dir.open_run(random_run)
-    paint = teaching.painter(
-        sources.Source(run.config(), manifest.Manifest("", 0, None, {}), run)
-    )
+def test_the_painter_paints_the_finest_stage(random_source):
+    paint = teaching.painter(random_source)
     mask = np.eye(3, dtype=np.float32)[np.zeros((2, 16, 16), int)]
     other = np.zeros((2, 6), np.float32)
     seeds = np.array([1, 2], np.int64)

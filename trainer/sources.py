@@ -8,6 +8,8 @@ settings.
 from dataclasses import dataclass, replace
 from typing import Any
 
+import tensorflow as tf
+
 from histogan_tf.config import Config
 from histogan_tf.data import dataset
 from histogan_tf.data.dataset import Scale, Tiles
@@ -33,6 +35,11 @@ class Source:
             list(self.manifest.class_pixels("train")),
             self.config.losses.class_weight_limit,
         )
+
+    def styles(self) -> tf.Tensor:
+        """Styles of all tiles that are trained on: float32 [M, 6]."""
+        stored = self.run.read_json(self.run.data_path)["styles"]
+        return tf.constant([one["style"] for one in stored], tf.float32)
 
     def scale(self, mpp: float) -> Scale:
         """A scale with this run's style scale and classes."""

@@ -9,8 +9,9 @@ import tensorflow as tf
 from histogan_tf import run_dir
 from histogan_tf.config import SegmenterConfig
 from histogan_tf.data import colour
-from histogan_tf.models import lessons, noise
+from histogan_tf.models import lessons, other_stain
 from histogan_tf.models.lessons import Lesson, Paint
+from histogan_tf.models.other_stain import View
 from histogan_tf.models.stage import labelled_count
 from trainer.sources import Source
 
@@ -25,7 +26,7 @@ def lessons_of(source: Source, settings: SegmenterConfig) -> list[Lesson]:
         # Then a part of the batch teaches nothing.
         share = labelled_count(settings.batch, source.config.labelled_share)
         real = settings.batch / share
-    known = lessons.labelled(weights, settings.stain)
+    known = lessons.labelled(weights, view(source, settings.restain))
     out = [Lesson("labelled", real, known)]
     if settings.synthetic:
         paint = lessons.painted(weights, painter(source))
@@ -40,13 +41,11 @@ def painter(source: Source) -> Paint:
     (and jittered like one), so that stain tells nothing of the classes.
     """
     pyramid = run_dir.load_pyramid(source.run)
-    stored = source.run.read_json(source.run.data_path)["styles"]
-    styles = tf.constant([s["style"] for s in stored], tf.float32)
-    jitter = source.config.augment.stain
+    styles, jitter = source.styles(), source.config.augment.stain
 
     def paint(mask: tf.Tensor, style: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         del style
-        drawn = drawn_styles(styles, seed, jitter)
+        drawn = other_stain.drawn_styles(styles, seed, _STYLE, jitter)
         return pyramid.paint(mask, drawn, seed)[-1]
 
     # Makes the variables, which a traced step must find in place.
@@ -56,21 +55,9 @@ def painter(source: Source) -> Paint:
     return paint
 
 
-def drawn_styles(
-    styles: tf.Tensor, seed: tf.Tensor, jitter: float
-) -> tf.Tensor:
-    """A style for each seed: one of `styles` [M, 6], its Lab mean jittered.
-
-    Args:
-      styles: float32 [M, 6]; seed: int64 [B].
-      jitter: as `AugmentConfig.stain`.
-
-    Returns:
-      float32 [B, 6]. An image's style depends on its own seed alone, so it
-      is the same on any number of replicas.
-    """
-    draws = noise.uniform(seed, _STYLE, 4)
-    count = tf.cast(tf.shape(styles)[0], tf.float32)
-    chosen = tf.gather(styles, tf.cast(draws[:, 0] * count, tf.int32))
-    moved = (draws[:, 1:] * 2.0 - 1.0) * 3.0**0.5 * jitter
-    return chosen + tf.pad(moved, [[0, 0], [0, 3]])
+def view(source: Source, share: float) -> View:
+    """What a segmenter sees: `share` of the images in another tile's stain."""
+    if not share:
+        return other_stain.as_it_is
+    jitter = source.config.augment.stain
+    return other_stain.restained(source.styles(), jitter, share)

@@ -9,21 +9,19 @@ Nothing passes between the images of a batch, which may lie on several
 replicas.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import tensorflow as tf
 
-from histogan_tf.data import colour
-from histogan_tf.models import layers, losses, noise
+from histogan_tf.models import losses, noise
+from histogan_tf.models.other_stain import Batch, View, as_it_is
 
-Batch = dict[str, tf.Tensor]
 Read = Callable[[tf.Tensor], tf.Tensor]
 Loss = Callable[[Read, Batch, tf.Tensor], tf.Tensor]
 Paint = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 
-_STAIN, _GRAIN, _AMOUNT, _BLUR = 1021, 1022, 1023, 1024
+_GRAIN = 1022
 
 
 @dataclass(frozen=True)
@@ -58,13 +56,12 @@ def fit(logits: tf.Tensor, target: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     return cross + losses.labelled(target) * losses.soft_dice(logits, target)
 
 
-def labelled(weights: tf.Tensor, stain: float = 0.0) -> Loss:
-    """Images and their masks, read in another stain if `stain` says so."""
+def labelled(weights: tf.Tensor, view: View = as_it_is) -> Loss:
+    """Images, as `view` shows them, and their masks."""
 
     def loss(read: Read, batch: Batch, teacher: tf.Tensor) -> tf.Tensor:
         del teacher
-        view = altered(batch, stain) if stain else batch["image"]
-        return fit(read(view), batch["labels"], weights)
+        return fit(read(view(batch)), batch["labels"], weights)
 
     return loss
 
@@ -96,19 +93,3 @@ def complete(labels: tf.Tensor, opinion: tf.Tensor) -> tf.Tensor:
     """Masks without gaps: the opinion's winners where there is no label."""
     gap = 1.0 - tf.reduce_sum(labels, axis=-1, keepdims=True)
     return labels + gap * losses.confident(opinion, 0.0)
-
-
-def altered(batch: Batch, stain: float) -> tf.Tensor:
-    """The images in another stain, blurred and noisy, by their seeds.
-
-    Args:
-      batch: image, style and seed are used.
-      stain: size of the jitter, as `AugmentConfig.stain`.
-    """
-    image, seed = batch["image"], batch["seed"]
-    draws = noise.uniform(seed, _STAIN, colour.STYLE_SIZE) * 2.0 - 1.0
-    image = colour.jitter(image, batch["style"], draws * math.sqrt(3), stain)[0]
-    blur = noise.uniform(seed, _BLUR)[:, None, None]
-    image += blur * (layers.soften(image) - image)
-    amount = 0.15 * noise.uniform(seed, _AMOUNT)[:, None, None]
-    return image + amount * noise.pixels(seed, _GRAIN, image, 3)

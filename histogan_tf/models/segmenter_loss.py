@@ -8,8 +8,7 @@ trains (stages are independent): half of the labelled images show it their
 own mask at half size, blended in patches with another class or with no
 opinion; the other half, and unlabelled images, show none.
 
-The student reads its images in another stain, blurred and noisy: with few
-labelled slides, the stain of the others is what it fails on.
+The student reads its images in the stains of others (`other_stain.py`).
 """
 
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from histogan_tf.models import layers, lessons, losses, noise
+from histogan_tf.models.other_stain import View
 from histogan_tf.models.segmenter import Segmenter, no_opinion
 
 _SHOW, _PATCHES, _OTHER = 1011, 1012, 1013
@@ -36,7 +36,7 @@ def segmenter_losses(
     batch: dict[str, tf.Tensor],
     weights: tf.Tensor,
     teacher: tf.Tensor,
-    stain: float,
+    view: View,
 ) -> SegmenterLosses:
     """Cross-entropy and soft Dice where labelled, consistency elsewhere.
 
@@ -45,12 +45,11 @@ def segmenter_losses(
       batch: image, labels, style and seed as in `stage.py`.
       weights: class weights [N].
       teacher: the averaged segmenter's probabilities [B, H, W, N].
-      stain: how far the student's view is moved, see `lessons.altered`.
+      view: what the student sees of the images.
     """
     labels = batch["labels"]
     has_label = losses.labelled(labels)
-    view = lessons.altered(batch, stain)
-    logits = segmenter(view, simulated_opinion(batch))
+    logits = segmenter(view(batch), simulated_opinion(batch))
     return SegmenterLosses(
         lessons.fit(logits, labels, weights),
         (1.0 - has_label) * losses.consistency(logits, teacher),

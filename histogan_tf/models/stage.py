@@ -22,11 +22,17 @@ import tensorflow as tf
 
 from histogan_tf.config import Config, LossConfig, StageConfig
 from histogan_tf.data import colour
-from histogan_tf.models import averages, coarse_view, lessons, losses
+from histogan_tf.models import (
+    averages,
+    coarse_view,
+    lessons,
+    losses,
+    other_stain,
+)
 from histogan_tf.models.discriminator import Discriminator
 from histogan_tf.models.generator import Generator, noise_fields
-from histogan_tf.models.lessons import Batch
 from histogan_tf.models.optimizers import adam
+from histogan_tf.models.other_stain import Batch
 from histogan_tf.models.segmenter import Segmenter, no_opinion
 from histogan_tf.models.segmenter_loss import segmenter_losses
 
@@ -53,13 +59,21 @@ class Networks:
 class StageModel(tf.keras.Model):
     """Generator, critic and segmenter of one scale, with their step."""
 
-    def __init__(self, config: Config, index: int, weights: list[float]):
+    def __init__(
+        self,
+        config: Config,
+        index: int,
+        weights: list[float],
+        styles: tf.Tensor | None = None,
+    ):
         """Builds the networks.
 
         Args:
           config: the run's settings; stage `index` of it is built.
           index: 0 is the coarsest stage.
           weights: class weights, from `losses.class_weights`.
+          styles: float32 [M, 6] of the training tiles, in whose stains the
+            segmenter is to read; None: images keep their own.
         """
         super().__init__()
         self.index, self.term_names = index, _TERMS
@@ -73,6 +87,10 @@ class StageModel(tf.keras.Model):
         # Labelled images come first in a batch.
         self.thin_share = -(-labelled // self.thin) * self.thin / float(batch)
         self.noise_channels = config.noise_channels
+        self.view = other_stain.as_it_is
+        if styles is not None:
+            jitter, share = config.augment.stain, config.losses.restain
+            self.view = other_stain.restained(styles, jitter, share)
         self._build_networks()
         rates, steps = config.optimizer, self.settings.steps
         self.generator_optimizer = adam(rates, rates.generator_rate, steps)
@@ -251,7 +269,7 @@ class StageModel(tf.keras.Model):
         """The segmenter's loss terms on real and painted images."""
         settings = self.loss_settings
         per_image = segmenter_losses(
-            self.segmenter, batch, self.class_weights, opinion, settings.stain
+            self.segmenter, batch, self.class_weights, opinion, self.view
         )
         painted = tf.stop_gradient(painted)
         logits = self.segmenter(painted, no_opinion(painted, self.classes))
