@@ -76,7 +76,8 @@ class Loader:
         while True:
             with self.slots:
                 try:
-                    return self._once(version.path)
+                    with memory.apart():
+                        return self._once(version.path)
                 except ServingError as error:
                     if left == 0:
                         raise

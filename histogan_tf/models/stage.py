@@ -32,7 +32,7 @@ from histogan_tf.models import (
 from histogan_tf.models.discriminator import Discriminator
 from histogan_tf.models.generator import Generator, noise_fields
 from histogan_tf.models.optimizers import adam
-from histogan_tf.models.other_stain import Batch
+from histogan_tf.models.other_stain import Batch, View
 from histogan_tf.models.segmenter import Segmenter, no_opinion
 from histogan_tf.models.segmenter_loss import segmenter_losses
 
@@ -87,7 +87,7 @@ class StageModel(tf.keras.Model):
         # Labelled images come first in a batch.
         self.thin_share = -(-labelled // self.thin) * self.thin / float(batch)
         self.noise_channels = config.noise_channels
-        self.view = other_stain.as_it_is
+        self.view: View = other_stain.as_it_is
         if styles is not None:
             jitter, share = config.augment.stain, config.losses.restain
             self.view = other_stain.restained(styles, jitter, share)
