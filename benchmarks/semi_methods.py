@@ -2,11 +2,13 @@
 
 In: `Work`: settings, records and folders of a cell. Out: a trained segmenter
 (the average of its weights). All share backbone, optimiser, number of steps
-and, but for `supervised+classic`, augmentation; a method is what it makes of
+and, but for `supervised+...`, augmentation; a method is what it makes of
 the unlabelled images.
 
 - supervised: labelled images only.
 - supervised+classic: the same with strong augmentation.
+- supervised+restain: labelled images in the stains of all training images
+  (Reinhard et al. 2001): what the pyramid's segmenters do too, without it.
 - self_training: the supervised network labels the rest once (Lee 2013).
 - mean_teacher: agreement with the average (Tarvainen & Valpola 2017).
 - cps: two networks label for each other (Chen et al. 2021), `semi_cps.py`.
@@ -48,13 +50,21 @@ class Work:
     folder: pathlib.Path
     supervised: pathlib.Path
 
-    def source(self, config: Config, folder: pathlib.Path) -> Source:
-        """A run directory with what its phases are made from."""
+    def source(
+        self,
+        config: Config,
+        folder: pathlib.Path,
+        styles_of: Config | None = None,
+    ) -> Source:
+        """A run directory with what its phases are made from.
+
+        `styles_of`: settings that say whose styles it knows; None: `config`.
+        """
         config = sources.effective(config, self.records)
         sources.check_data(config, self.records)
         about = {
             "hash": self.records.hash,
-            "styles": sources.styles(config, self.records),
+            "styles": sources.styles(styles_of or config, self.records),
         }
         run = run_dir.create_run(folder, config, self.records.classes, about)
         return Source(config, self.records, run)
@@ -73,6 +83,19 @@ def supervised_classic(work: Work) -> Segmenter:
     """Real labels only, strongly augmented."""
     config = semi_settings.classic(_labelled_only(work.config))
     return _alone(work, config, work.folder)
+
+
+def supervised_restain(work: Work) -> Segmenter:
+    """Real labels only, each crop in the stain of a training image."""
+    config = _labelled_only(work.config)
+    plain = replace(config.segmenter.plain(), restain=1.0)
+    source = work.source(
+        replace(config, segmenter=plain),
+        work.folder,
+        sources.effective(work.config, work.records),
+    )
+    phase = phases.segmenter_phase(source, SEGMENTER, plain, _SALT)
+    return _train(source, phase)
 
 
 def self_training(work: Work) -> Segmenter:
@@ -140,6 +163,7 @@ def histogan_labelled_only(work: Work) -> Segmenter:
 METHODS: dict[str, Method] = {
     "supervised": supervised,
     "supervised+classic": supervised_classic,
+    "supervised+restain": supervised_restain,
     "self_training": self_training,
     "mean_teacher": mean_teacher,
     "cps": cps,

@@ -57,6 +57,10 @@ def test_unlabelled_styles_are_kept_from_the_labelled_only(records, tmp_path):
     both = work.source(work.config, tmp_path / "both").run
     names = [s["name"] for s in both.read_json(both.data_path)["styles"]]
     assert len(names) == 4
+    stains = METHODS["supervised+restain"]
+    stains(replace(work, folder=tmp_path / "stains"))
+    path = tmp_path / "stains" / both.data_path.name
+    assert len(both.read_json(path)["styles"]) == 4
     alone = replace(work.config, labelled_share=1.0)
     run = work.source(alone, tmp_path / "alone").run
     kept = [s["name"] for s in run.read_json(run.data_path)["styles"]]
