@@ -82,8 +82,17 @@ def test_ratios_and_verdicts():
         "PASS",
         "MISS",
         *["PASS", "MISS"] * 2,
+        # 0.48 Mpx/s where 0.5 is wanted, 1.67 where 2.
+        "MISS",
+        "MISS",
     ]
-    assert "synthesis: memory" in lines[0] and "1.200 (target 1.15)" in lines[0]
+    assert "synthesis: memory" in lines[0]
+    assert "1.200 (target <= 1.15)" in lines[0]
+    fast = [one | {"megapixels_per_second": 2.0} for one in ROWS]
+    assert [line.split()[-1] for line in canvas.verdicts(fast)[-2:]] == [
+        "PASS",
+        "PASS",
+    ]
 
 
 def test_chart(tmp_path):
