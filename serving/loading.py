@@ -76,8 +76,7 @@ class Loader:
         while True:
             with self.slots:
                 try:
-                    with memory.apart():
-                        return self._once(version.path)
+                    return self._once(version.path)
                 except ServingError as error:
                     if left == 0:
                         raise

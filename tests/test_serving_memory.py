@@ -77,50 +77,6 @@ def test_arenas_of_many_threads(who, count):
     assert text.count("<heap nr=") == count
 
 
-MAPPED = """
-import ctypes
-from serving import memory
-class Info(ctypes.Structure):
-    # mallinfo2(3); hblks counts blocks that are not on a heap.
-    names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks"
-    names += " fordblks keepcost"
-    _fields_ = [(name, ctypes.c_size_t) for name in names.split()]
-libc = ctypes.CDLL(None)
-libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
-libc.mallinfo2.restype = Info
-def mapped():
-    before = libc.mallinfo2().hblks
-    libc.malloc(1 << 20)
-    return libc.mallinfo2().hblks - before
-found = []
-with memory.apart():
-    with memory.apart():
-        found.append(mapped())
-    found.append(mapped())
-found.append(mapped())
-with memory.apart():
-    found.append(mapped())
-print(found)
-"""
-
-
-@glibc
-def test_large_blocks_lie_apart_while_a_version_loads():
-    found = dict(os.environ)
-    found.pop("MALLOC_MMAP_THRESHOLD_", None)
-    command = [sys.executable, "-c", MAPPED]
-    text = subprocess.run(
-        command, env=found, capture_output=True, text=True, check=True
-    ).stdout
-    assert text == "[1, 1, 0, 1]\n"
-    # A threshold of 4 MB that the environment sets holds all the time.
-    found["MALLOC_MMAP_THRESHOLD_"] = str(1 << 22)
-    text = subprocess.run(
-        command, env=found, capture_output=True, text=True, check=True
-    ).stdout
-    assert text == "[0, 0, 0, 0]\n"
-
-
 @pytest.fixture
 def count(monkeypatch):
     """Times at which memory was given back, so far."""
