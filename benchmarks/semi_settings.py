@@ -50,7 +50,6 @@ def native(seed: int) -> Config:
         network=_net(16, 32, 48, 64),
         augment=_PLAIN,
         patch=2,
-        restain=0.0,
     )
     return Config(
         seed=seed,
