@@ -114,7 +114,7 @@ def chart(path: pathlib.Path, figures: dict[str, Any]) -> None:
     figure, axes = pyplot.subplots(
         1,
         max(1, len(panels)),
-        figsize=(4.5 * max(1, len(panels)), 4),
+        figsize=(5 * max(1, len(panels)), 4),
         layout="constrained",
         squeeze=False,
     )
@@ -160,6 +160,6 @@ def _bars(axis, panel: _Panel) -> None:
         drawn = axis.bar(places, heights, 0.4, label=label)
         axis.bar_label(drawn, fmt="%.3g", fontsize=8)
     axis.set_yscale("log")
-    axis.set_xticks(range(len(panel.names)), panel.names)
+    axis.set_xticks(range(len(panel.names)), panel.names, fontsize=8)
     axis.set_ylabel(panel.label)
     axis.legend()
