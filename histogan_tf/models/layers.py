@@ -148,9 +148,27 @@ class Modulation(tf.keras.layers.Layer):
         self, x: tf.Tensor, mask: tf.Tensor, style: tf.Tensor
     ) -> tf.Tensor:
         """x [B, H, W, C], mask [B, H, W, M], style [B, S] -> like x."""
-        both = self.from_mask(mask) + self.from_style(style)[:, None, None]
-        scale, shift = tf.split(both, 2, axis=-1)
-        return pixel_norm(x) * (1.0 + scale) + shift
+        if not self.from_mask.built:
+            self.from_mask.build(mask.shape)
+        mask = tf.cast(mask, x.dtype)
+        scale, shift = self._moments(mask, self.from_style(style))
+        return pixel_norm(x) * scale + shift
+
+    def _moments(
+        self, mask: tf.Tensor, style: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Scale and shift, each [B, H, W, C].
+
+        Whatever is the same for all pixels is summed before it meets them:
+        maps of this size are what a generator's time goes into.
+        """
+        kernels = tf.split(tf.cast(self.from_mask.kernel, mask.dtype), 2, -1)
+        bias = tf.cast(self.from_mask.bias, mask.dtype)
+        scale, shift = tf.split((style + bias)[:, None, None], 2, -1)
+        return (
+            tf.nn.conv2d(mask, kernels[0], 1, "SAME") + (1.0 + scale),
+            tf.nn.conv2d(mask, kernels[1], 1, "SAME") + shift,
+        )
 
 
 class ModulatedBlock(tf.keras.layers.Layer):
