@@ -50,7 +50,6 @@ PARTS: dict[str, Part] = {
     "whole": Part(lambda config: config, same_pyramid=True),
     "no_painting": _segmenter(synthetic=0.0),
     "no_pseudo_labels": _segmenter(pseudo_labels=False),
-    "no_alignment": _segmenter(align=False),
     "no_restain": _losses(restain=0.0),
     "no_unlabelled_critic": _losses(unlabelled=0.0),
     "two_stages": _finest_stages(2),

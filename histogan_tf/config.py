@@ -109,8 +109,7 @@ class SegmenterConfig:
     """A segmenter trained by itself at the finest scale.
 
     `synthetic` is the weight of tissue that the pyramid paints, beside real
-    images' 1; with `pseudo_labels` the pyramid labels the unlabelled images,
-    with `align` held to the class shares that the labels let expect.
+    images' 1; with `pseudo_labels` the pyramid labels the unlabelled images.
     `restain` is the share of real images that it reads in the stain of another
     training tile. `patch` is the side in pixels of what its finest level takes
     at once.
@@ -121,7 +120,6 @@ class SegmenterConfig:
     steps: int = ranged(1000, 1, 100_000_000)
     synthetic: float = ranged(0.5, 0, 1)
     pseudo_labels: bool = True
-    align: bool = True
     restain: float = ranged(1.0, 0, 1)
     network: NetworkConfig = NetworkConfig((16, 32, 48, 64))
     augment: AugmentConfig = AugmentConfig()

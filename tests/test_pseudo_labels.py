@@ -1,7 +1,5 @@
 """Pseudo-labels: the mean of the pyramid's stages, on whole tiles."""
 
-from dataclasses import replace
-
 import numpy as np
 import tensorflow as tf
 
@@ -33,9 +31,7 @@ def test_an_opinion_is_the_mean_of_stages_and_views(random_canvas):
 def test_tiles_get_labels_and_keep_the_rest(random_run, random_canvas):
     run = run_dir.open_run(random_run)
     nothing = manifest.Manifest("", 0, None, {})
-    alone = replace(run.config().segmenter, align=False)
-    config = replace(run.config(), segmenter=alone)
-    source = sources.Source(config, nothing, run)
+    source = sources.Source(run.config(), nothing, run)
     images = [image(1), image(2, 16, 32)]
     blank = (
         {
@@ -74,16 +70,3 @@ def test_an_opinion_turns_with_its_image(random_canvas):
         for view in (image(3), image(3)[::-1, ::-1])
     )
     np.testing.assert_allclose(turned[::-1, ::-1], found, atol=1e-5)
-
-
-def test_labels_of_all_tiles_have_the_expected_shares():
-    rng = np.random.default_rng(4)
-    tiles = []
-    for height in (24, 30):
-        p = rng.dirichlet([4.0, 1.0, 0.5], (height, 40))
-        tiles.append({"labels": pseudo_labels.bytes_of(p), "style": height})
-    shares = np.array([0.3, 0.45, 0.25])
-    found = list(pseudo_labels.aligned(tiles, shares))
-    assert [t["style"] for t in found] == [24, 30]
-    pixels = np.concatenate([t["labels"].reshape(-1, 3) for t in found])
-    np.testing.assert_allclose(pixels.mean(0) / 255, shares, atol=2e-3)

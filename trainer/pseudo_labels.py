@@ -7,8 +7,7 @@ et al. 2018).
 
 The opinion is the mean over all stages, which see the tissue at different
 scales and so err in different places, and over mirrored views. Whole tiles
-are read, as a stage sees more of their surroundings than a crop holds. Over
-all tiles, the classes are held to their expected shares (`class_shares.py`).
+are read, as a stage sees more of their surroundings than a crop holds.
 """
 
 from collections.abc import Iterator
@@ -16,15 +15,11 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from histogan_tf import class_shares, preprocess, run_dir
+from histogan_tf import preprocess, run_dir
 from histogan_tf.canvas import Canvas
 from histogan_tf.data import dataset
 from histogan_tf.data.dataset import Tiles
 from trainer.sources import Source
-
-Tile = dict[str, np.ndarray]
-
-_SAMPLES = 1_000_000  # pixels that decide the shares
 
 
 def labelled_by_pyramid(source: Source, tiles: Tiles) -> Tiles:
@@ -35,35 +30,14 @@ def labelled_by_pyramid(source: Source, tiles: Tiles) -> Tiles:
       tiles: unlabelled, at the finest scale.
     """
     canvas = Canvas(run_dir.load_pyramid(source.run))
-    read = [
-        tile | {"labels": bytes_of(opinion(canvas, tile["image"]))}
-        for tile in tiles.dataset.as_numpy_iterator()
-    ]
-    if source.config.segmenter.align:
-        shares = class_shares.flattened(source.manifest.class_pixels("train"))
-        return dataset.kept(aligned(read, shares), tiles.count)
-    return dataset.kept(read, tiles.count)
 
+    def read() -> Iterator[dict[str, np.ndarray]]:
+        for tile in tiles.dataset.as_numpy_iterator():
+            found = opinion(canvas, tile["image"])
+            labels = preprocess.to_uint8(255.0 * found).numpy()
+            yield tile | {"labels": labels}
 
-def aligned(tiles: list[Tile], shares: np.ndarray) -> Iterator[Tile]:
-    """Tiles whose labels, over all of them, have these class shares.
-
-    Args:
-      tiles: with soft labels, uint8 [h, w, N].
-      shares: [N], adding up to 1.
-    """
-    count = sum(tile["labels"][..., 0].size for tile in tiles)
-    every = -(-count // _SAMPLES)
-    some = [t["labels"].reshape(-1, len(shares))[::every] for t in tiles]
-    offset = class_shares.offsets(np.concatenate(some) / 255.0, shares)
-    for tile in tiles:
-        found = class_shares.moved(tile["labels"] / 255.0, offset)
-        yield tile | {"labels": bytes_of(found)}
-
-
-def bytes_of(probabilities: np.ndarray) -> np.ndarray:
-    """Probabilities as soft labels, uint8: 255 is all of a pixel."""
-    return preprocess.to_uint8(255.0 * probabilities).numpy()
+    return dataset.kept(read(), tiles.count)
 
 
 def opinion(canvas: Canvas, image: np.ndarray) -> np.ndarray:
