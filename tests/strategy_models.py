@@ -42,7 +42,7 @@ some_lessons = [
 ]
 builds = {
     "stage 0": lambda: StageModel(config, 0, [1.0, 2.0]),
-    "stage 1": lambda: StageModel(config, 1, [1.0, 2.0], styles),
+    "stage 1": lambda: StageModel(config, 1, [1.0, 2.0], restained),
     "segmenter": lambda: SegmenterModel(
         alone, config.optimizer, 2, some_lessons
     ),

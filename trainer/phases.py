@@ -67,7 +67,12 @@ def stage_phase(source: Source, index: int) -> Phase:
         source.run.phase(name),
         stage.steps,
         stage.batch,
-        lambda: StageModel(config, index, source.weights(), source.styles()),
+        lambda: StageModel(
+            config,
+            index,
+            source.weights(),
+            teaching.view(source, config.losses.restain),
+        ),
         _batches(source, config.stage_mpp(index), crops),
         seed=crops.seed + 1,
         work=once + work(stage.crop, stage.batch, [stage.segmenter]),

@@ -22,17 +22,11 @@ import tensorflow as tf
 
 from histogan_tf.config import Config, LossConfig, StageConfig
 from histogan_tf.data import colour
-from histogan_tf.models import (
-    averages,
-    coarse_view,
-    lessons,
-    losses,
-    other_stain,
-)
+from histogan_tf.models import averages, coarse_view, lessons, losses
 from histogan_tf.models.discriminator import Discriminator
 from histogan_tf.models.generator import Generator, noise_fields
 from histogan_tf.models.optimizers import adam
-from histogan_tf.models.other_stain import Batch, View
+from histogan_tf.models.other_stain import Batch, View, as_it_is
 from histogan_tf.models.segmenter import Segmenter, no_opinion
 from histogan_tf.models.segmenter_loss import segmenter_losses
 
@@ -64,7 +58,7 @@ class StageModel(tf.keras.Model):
         config: Config,
         index: int,
         weights: list[float],
-        styles: tf.Tensor | None = None,
+        view: View = as_it_is,
     ):
         """Builds the networks.
 
@@ -72,8 +66,7 @@ class StageModel(tf.keras.Model):
           config: the run's settings; stage `index` of it is built.
           index: 0 is the coarsest stage.
           weights: class weights, from `losses.class_weights`.
-          styles: float32 [M, 6] of the training tiles, in whose stains the
-            segmenter is to read; None: images keep their own.
+          view: what the segmenter sees of real images.
         """
         super().__init__()
         self.index, self.term_names = index, _TERMS
@@ -87,10 +80,7 @@ class StageModel(tf.keras.Model):
         # Labelled images come first in a batch.
         self.thin_share = -(-labelled // self.thin) * self.thin / float(batch)
         self.noise_channels = config.noise_channels
-        self.view: View = other_stain.as_it_is
-        if styles is not None:
-            jitter, share = config.augment.stain, config.losses.restain
-            self.view = other_stain.restained(styles, jitter, share)
+        self.view = view
         self._build_networks()
         rates, steps = config.optimizer, self.settings.steps
         self.generator_optimizer = adam(rates, rates.generator_rate, steps)
