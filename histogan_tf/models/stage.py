@@ -79,8 +79,7 @@ class StageModel(tf.keras.Model):
         self.labelled_share = labelled / float(batch)
         # Labelled images come first in a batch.
         self.thin_share = -(-labelled // self.thin) * self.thin / float(batch)
-        self.noise_channels = config.noise_channels
-        self.view = view
+        self.noise_channels, self.view = config.noise_channels, view
         self._build_networks()
         rates, steps = config.optimizer, self.settings.steps
         self.generator_optimizer = adam(rates, rates.generator_rate, steps)
