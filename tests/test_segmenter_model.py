@@ -13,6 +13,10 @@ SMALL = NetworkConfig((4, 6))
 WEIGHTS = tf.constant([1.0, 3.0])
 
 
+def brighter(batch):
+    return batch["image"] + 0.3
+
+
 def make_batch(labelled=2):
     rng = np.random.default_rng(3)
     labels = np.eye(2)[rng.integers(0, 2, (4, 8, 8))]
@@ -45,7 +49,7 @@ def every_lesson():
     return (
         real(),
         Lesson("consistency", 1.0, lessons.consistent(0.1), ramp=0.4),
-        Lesson("stained", 0.5, lessons.labelled(WEIGHTS, 0.3)),
+        Lesson("stained", 0.5, lessons.labelled(WEIGHTS, brighter)),
         Lesson("painted", 0.5, lessons.painted(WEIGHTS, paint)),
     )
 
