@@ -40,7 +40,6 @@ def measure(work: Work) -> dict[str, float] | None:
     import tensorflow as tf
 
     from benchmarks import step_cells
-    from histogan_tf.models.stage import StageModel
     from trainer import loop, strategies
     from trainer.team import Team
 
@@ -51,7 +50,7 @@ def measure(work: Work) -> dict[str, float] | None:
     strategy = strategies.STRATEGIES[kind]()
     team = Team(strategy)
     with strategy.scope():
-        model = StageModel(config, work.stage, [1.0, 1.0, 1.0])
+        model = step_cells.stage_model(config, work.stage)
         step = tf.Variable(0, dtype=tf.int64, trainable=False)
     totals = loop.Totals(model.term_names)
     advance = loop.make_advance(model, strategy, totals, step)

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from histogan_tf.config import Config, LossConfig, NetworkConfig, StageConfig
 from histogan_tf.models import layers, losses
+from histogan_tf.models.other_stain import as_it_is
 from histogan_tf.models.stage import StageModel, labelled_count, total
 
 SMALL = NetworkConfig((4, 6))
@@ -87,6 +88,33 @@ def test_a_step_moves_three_networks_and_two_averages(model):
     for name in NETWORKS:
         optimizer = getattr(model, f"{name}_optimizer")
         assert int(optimizer.iterations) == 1
+
+
+def test_the_segmenter_reads_real_images_through_the_view(first):
+    batch, seen = make_batch(), []
+    first.view = lambda given: (
+        seen.append(given) or tf.zeros_like(given["image"])
+    )
+    try:
+        teacher = first.teach(batch)
+        mask, _ = first.complete(batch["labels"], teacher)
+        dark = batch | {"image": tf.zeros_like(batch["image"])}
+        found = first.segmenter_terms(batch, mask, batch["image"], teacher)
+    finally:
+        first.view = as_it_is
+    assert len(seen) == 1 and seen[0] is batch
+    wanted, bright = (
+        first.segmenter_terms(b, mask, batch["image"], teacher)
+        for b in (dark, batch)
+    )
+    for name in ("segmenter/labelled", "segmenter/consistency"):
+        assert float(found[name]) == pytest.approx(float(wanted[name]))
+        assert float(found[name]) != pytest.approx(float(bright[name]))
+    # Painted images are read as they are.
+    for other in (wanted, bright):
+        assert float(found["segmenter/painted"]) == pytest.approx(
+            float(other["segmenter/painted"])
+        )
 
 
 def test_averages_start_as_their_networks_and_follow_by_hand(first):

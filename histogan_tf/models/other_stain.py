@@ -28,12 +28,15 @@ def as_it_is(batch: Batch) -> tf.Tensor:
 
 
 def restained(styles: tf.Tensor, jitter: float, share: float) -> View:
-    """Images in other stains.
+    """A `View` of images in other stains.
 
     Args:
       styles: float32 [M, 6] of the training tiles.
       jitter: as `AugmentConfig.stain`, about the drawn style.
       share: of the images whose stain changes.
+
+    Returns:
+      Maps a batch to images like its own, float32 [B, H, W, 3] in [-1, 1].
     """
 
     def view(batch: Batch) -> tf.Tensor:
