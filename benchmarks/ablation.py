@@ -23,6 +23,7 @@ from absl import flags
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from benchmarks import machine
+from benchmarks.semi_supervised import PRECISION
 from histogan_tf import program
 from histogan_tf.errors import InputError
 
@@ -77,9 +78,8 @@ def run(places, labels: int, seeds: int, names: list[str]) -> None:
         if name not in semi_parts.PARTS:
             allowed = ", ".join(semi_parts.PARTS)
             raise InputError(f"--parts {name!r}; allowed are {allowed}")
-    precision = "bfloat16" if strategies.has_bfloat16() else "float32"
     for seed, name in itertools.product(range(seeds), names):
-        strategies.prepare(precision, seed)
+        strategies.prepare(PRECISION, seed)
         print(f"{name}, seed {seed} ...", flush=True)
         cell = Cell("native", name, labels, seed)
         result = semi_cells.run(

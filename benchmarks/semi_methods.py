@@ -88,7 +88,7 @@ def supervised_classic(work: Work) -> Segmenter:
 def supervised_restain(work: Work) -> Segmenter:
     """Real labels only, each crop in the stain of a training image."""
     config = _labelled_only(work.config)
-    plain = replace(config.segmenter.plain(), restain=1.0)
+    plain = config.segmenter.alone()
     source = work.source(
         replace(config, segmenter=plain),
         work.folder,
@@ -145,14 +145,12 @@ def cps(work: Work) -> Segmenter:
 
 
 def histogan(work: Work) -> Segmenter:
-    """The product: pyramid, then its segmenter."""
+    """The product: pyramid, judge, then the segmenter that they teach."""
     source = work.source(work.config, work.folder)
-    for index in range(len(source.config.stages)):
-        _train_phase(source, phases.stage_phase(source, index))
-    phase = phases.segmenter_phase(
-        source, SEGMENTER, source.config.segmenter, _SALT
-    )
-    return _train(source, phase)
+    *before, last = phases.phases(source)
+    for phase in before:
+        _train_phase(source, phase)
+    return _train(source, last)
 
 
 def histogan_labelled_only(work: Work) -> Segmenter:
@@ -195,7 +193,8 @@ def _plain(
     teach: Teach = teaching.lessons_of,
 ) -> tuple[Source, Phase]:
     """A run without pyramid and its only phase."""
-    alone = replace(config, segmenter=config.segmenter.plain())
+    plain = replace(config.segmenter.alone(), restain=0.0)
+    alone = replace(config, segmenter=plain)
     source = work.source(alone, folder)
     settings = source.config.segmenter
     return source, phases.segmenter_phase(

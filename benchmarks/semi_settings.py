@@ -56,7 +56,7 @@ def native(seed: int) -> Config:
         finest_mpp=1.24,
         stages=_STAGES,
         segmenter=segmenter,
-        judge=segmenter.plain(),
+        judge=segmenter.alone(),
         augment=AugmentConfig(scale=1.0, warp=0.0),
     )
 
@@ -72,7 +72,7 @@ def xnet128(seed: int) -> Config:
         finest_mpp=1.0,
         stages=(replace(first, crop=32, batch=8), second, third),
         segmenter=segmenter,
-        judge=segmenter.plain(),
+        judge=segmenter.alone(),
         augment=AugmentConfig(scale=1.0, warp=0.0),
     )
 

@@ -109,10 +109,10 @@ class SegmenterConfig:
     """A segmenter trained by itself at the finest scale.
 
     `synthetic` is the weight of tissue that the pyramid paints, beside real
-    images' 1; with `pseudo_labels` the pyramid labels the unlabelled images.
-    `restain` is the share of real images that it reads in the stain of another
-    training tile. `patch` is the side in pixels of what its finest level takes
-    at once.
+    images' 1; with `pseudo_labels` pyramid and judge label the unlabelled
+    images. `restain` is the share of labelled images that it reads in the
+    stain of another training tile. `patch` is the side in pixels of what its
+    finest level takes at once.
     """
 
     crop: int = ranged(96, 8, 8192)
@@ -134,11 +134,9 @@ class SegmenterConfig:
                 f" multiple of {stride}"
             )
 
-    def plain(self) -> "SegmenterConfig":
-        """The same without the pyramid's help: real labels as they are."""
-        return dataclasses.replace(
-            self, synthetic=0.0, pseudo_labels=False, restain=0.0
-        )
+    def alone(self) -> "SegmenterConfig":
+        """The same without the pyramid's help: real labels only."""
+        return dataclasses.replace(self, synthetic=0.0, pseudo_labels=False)
 
 
 @dataclass(frozen=True)
@@ -190,9 +188,7 @@ class Config:
     cache_mb: int = ranged(4096, 0, 10_000_000)
     stages: tuple[StageConfig, ...] = (StageConfig(),)
     segmenter: SegmenterConfig = SegmenterConfig()
-    judge: SegmenterConfig = SegmenterConfig(
-        synthetic=0.0, pseudo_labels=False, restain=0.0
-    )
+    judge: SegmenterConfig = SegmenterConfig(synthetic=0.0, pseudo_labels=False)
     losses: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     augment: AugmentConfig = AugmentConfig()

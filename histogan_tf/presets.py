@@ -35,7 +35,7 @@ def tiny() -> Config:
         noise_channels=2,
         stages=(stage, StageConfig(16, 2, 4, 10.0, small, small, small)),
         segmenter=segmenter,
-        judge=segmenter.plain(),
+        judge=segmenter.alone(),
         augment=_CALM,
     )
 
@@ -63,7 +63,7 @@ def demo() -> Config:
             ),
         ),
         segmenter=SegmenterConfig(64, 8, 200, network=segmenter),
-        judge=SegmenterConfig(64, 8, 300, network=segmenter).plain(),
+        judge=SegmenterConfig(64, 8, 300, network=segmenter).alone(),
         augment=_CALM,
     )  # fmt: skip
 
@@ -98,7 +98,7 @@ def base() -> Config:
             ),
         ),
         segmenter=SegmenterConfig(256, 16, 20000, network=segmenter),
-        judge=SegmenterConfig(256, 16, 10000, network=segmenter).plain(),
+        judge=SegmenterConfig(256, 16, 10000, network=segmenter).alone(),
         augment=_CALM,
     )  # fmt: skip
 
@@ -126,7 +126,7 @@ def large() -> Config:
         finest_mpp=0.25,
         stages=(coarse, middle, middle, fine, fine),
         segmenter=SegmenterConfig(512, 16, 40000, network=segmenter),
-        judge=SegmenterConfig(512, 16, 20000, network=segmenter).plain(),
+        judge=SegmenterConfig(512, 16, 20000, network=segmenter).alone(),
         augment=_CALM,
     )
 

@@ -34,7 +34,7 @@ def small_config(stages: int = 1):
         noise_channels=2,
         stages=(stage,) * stages,
         segmenter=Alone(8, 2, 4, network=net),
-        judge=Alone(8, 2, 4, network=net).plain(),
+        judge=Alone(8, 2, 4, network=net).alone(),
     )
 
 

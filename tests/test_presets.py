@@ -57,7 +57,7 @@ def test_a_step_holds_about_as_many_pixels_at_every_stage(config):
 
 @pytest.mark.parametrize("config", ALL)
 def test_the_judge_never_sees_painted_or_unlabelled_images(config):
-    assert config.judge == config.judge.plain()
+    assert config.judge == config.judge.alone()
     assert config.segmenter.synthetic > 0 and config.segmenter.pseudo_labels
 
 

@@ -1,12 +1,18 @@
-"""Pseudo-labels: the mean of the pyramid's stages, on whole tiles."""
+"""Pseudo-labels: half pyramid, half judge, in several stains, whole tiles."""
+
+from dataclasses import replace
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from histogan_tf import run_dir
-from histogan_tf.data import manifest
+from histogan_tf.canvas import segment_with
+from histogan_tf.data import colour, manifest
 from histogan_tf.data.dataset import Tiles
 from trainer import pseudo_labels, sources
+
+STYLE = np.zeros(6, np.float32)
 
 
 def image(seed, height=24, width=20):
@@ -14,24 +20,69 @@ def image(seed, height=24, width=20):
     return rng.integers(0, 256, (height, width, 3), np.uint8)
 
 
-def test_an_opinion_is_the_mean_of_stages_and_views(random_canvas):
-    found = pseudo_labels.opinion(random_canvas, image(0))
-    assert found.shape == (24, 20, 3) and found.dtype == np.float32
-    np.testing.assert_allclose(found.sum(-1), 1, atol=1e-5)
-    views = []
-    for turn in (0, 2):
-        coarse, fine = random_canvas.segment(
-            np.ascontiguousarray(np.rot90(image(0), turn))
-        )
-        big = tf.image.resize(coarse, (24, 20), "bilinear").numpy()
-        views.append(np.rot90((big + fine) / 2, -turn))
-    np.testing.assert_allclose(found, np.mean(views, axis=0), atol=1e-5)
-
-
-def test_tiles_get_labels_and_keep_the_rest(random_run, random_canvas):
+@pytest.fixture(scope="module")
+def source(random_run):
     run = run_dir.open_run(random_run)
     nothing = manifest.Manifest("", 0, None, {})
-    source = sources.Source(run.config(), nothing, run)
+    return sources.Source(run.config(), nothing, run)
+
+
+@pytest.fixture(scope="module")
+def teachers(source):
+    return pseudo_labels.teachers(source)
+
+
+@pytest.fixture(scope="module")
+def one_stain(teachers):
+    return replace(teachers, stains=0)
+
+
+def test_an_opinion_is_half_the_stages_half_the_judge(
+    one_stain, random_canvas, source
+):
+    found = one_stain.opinion(image(0), STYLE, 0)
+    assert found.shape == (24, 20, 3) and found.dtype == np.float32
+    np.testing.assert_allclose(found.sum(-1), 1, atol=1e-5)
+    coarse, fine = random_canvas.segment(image(0))
+    big = tf.image.resize(coarse, (24, 20), "bilinear").numpy()
+    judge = segment_with(run_dir.load_segmenter(source.run, "judge"), 3)
+    mean = ((big + fine) / 2 + judge(image(0))) / 2
+    np.testing.assert_allclose(found, mean, atol=1e-5)
+    # Both have a say.
+    assert np.abs(found - judge(image(0))).max() > 1e-3
+
+
+def test_an_opinion_is_the_mean_over_stains_of_training_tiles(
+    teachers, one_stain
+):
+    known = [one_stain.opinion(image(4), STYLE, 0)]
+    # Reinhard's formula with each training tile's style in turn.
+    old = colour.moments(STYLE).numpy()
+    lab = colour.to_lab(image(4) / np.float32(127.5) - 1).numpy()
+    for style in teachers.styles.numpy():
+        new = colour.moments(style).numpy()
+        moved = (lab - old[:3]) / old[3:] * new[3:] + new[:3]
+        pixels = np.rint((colour.from_lab(moved).numpy() + 1) * 127.5)
+        known.append(one_stain.opinion(pixels.astype(np.uint8), STYLE, 0))
+    # The opinion is (known[0] + sum of count * known[1:]) / (1 + stains).
+    found = teachers.opinion(image(4), STYLE, 7)
+    rest = (found * (1 + teachers.stains) - known[0]).reshape(-1)
+    columns = np.stack([one.reshape(-1) for one in known[1:]], axis=1)
+    counts = np.linalg.lstsq(columns, rest, rcond=None)[0]
+    np.testing.assert_allclose(counts, np.rint(counts), atol=0.05)
+    assert np.rint(counts).sum() == teachers.stains == 5
+    other = teachers.opinion(image(4), STYLE, 8)
+    assert np.abs(found - other).max() > 1e-4
+
+
+def test_networks_of_one_stain_are_asked_in_that_alone(source):
+    losses = replace(source.config.losses, restain=0.0)
+    config = replace(source.config, losses=losses)
+    found = pseudo_labels.teachers(replace(source, config=config))
+    assert found.stains == 0
+
+
+def test_tiles_get_labels_and_keep_the_rest(teachers):
     images = [image(1), image(2, 16, 32)]
     blank = (
         {
@@ -52,21 +103,13 @@ def test_tiles_get_labels_and_keep_the_rest(random_run, random_canvas):
         ),
         2,
     )
-    found = pseudo_labels.labelled_by_pyramid(source, unlabelled)
+    found = pseudo_labels.labelled(teachers, unlabelled)
     assert found.count == 2
     read = list(found.dataset.as_numpy_iterator())
     for place, (tile, one) in enumerate(zip(read, images, strict=True)):
         np.testing.assert_array_equal(tile["image"], one)
         assert (tile["style"] == place).all()
-        wanted = 255 * pseudo_labels.opinion(random_canvas, one)
+        wanted = 255 * teachers.opinion(one, tile["style"], place)
         assert np.abs(tile["labels"] - wanted).max() <= 0.51
     again = found.fetch(tf.constant(1, tf.int64))["labels"]
     np.testing.assert_array_equal(again, read[1]["labels"])
-
-
-def test_an_opinion_turns_with_its_image(random_canvas):
-    found, turned = (
-        pseudo_labels.opinion(random_canvas, view)
-        for view in (image(3), image(3)[::-1, ::-1])
-    )
-    np.testing.assert_allclose(turned[::-1, ::-1], found, atol=1e-5)

@@ -41,7 +41,7 @@ def copy(run, *words):
 
 def ended(*children):
     codes = [os.waitstatus_to_exitcode(os.waitpid(c, 0)[1]) for c in children]
-    names = ("stages/0", "stages/1", "stages/2", "segmenter", "judge")
+    names = ("stages/0", "stages/1", "stages/2", "judge", "segmenter")
     whole = [n for n in names if tf.train.latest_checkpoint(
         f"{folder}/joined/{n}/checkpoints")]
     print(codes, whole, flush=True)
@@ -50,7 +50,7 @@ def ended(*children):
 ended(copy("whole"))
 pair = copy("joined", "--stages=2,0"), copy("joined", "--stages=1")
 ended(*pair)
-held = pathlib.Path(folder, "joined/segmenter/.lock")
+held = pathlib.Path(folder, "joined/judge/.lock")
 with locks.held(held, "test"):
     ended(copy("joined"))
 ended(copy("joined", "--stages=0,1,2"))
@@ -84,11 +84,11 @@ def test_phases_that_each_process_trained(trained):
         f"[0, 0] [{stages}]",
         f"[2] [{stages}]",
         f"[0] [{stages}]",
-        f"[0] [{stages}, 'segmenter', 'judge']",
+        f"[0] [{stages}, 'judge', 'segmenter']",
     ], (folder / "joined.log").read_text()
     log = (folder / "joined.log").read_text()
     (refused,) = [x for x in log.splitlines() if x.startswith("error: ")]
-    assert "segmenter/.lock: phase segmenter is being trained by" in refused
+    assert "judge/.lock: phase judge is being trained by" in refused
     assert "process " in refused
     # Every command is noted, also of those that began at once.
     assert len((folder / "joined/command.txt").read_text().splitlines()) == 5
@@ -96,7 +96,7 @@ def test_phases_that_each_process_trained(trained):
 
 def test_runs_that_joined_have_the_weights_of_one_run(trained):
     folder, _ = trained
-    for phase in ("stages/0", "stages/1", "stages/2", "segmenter", "judge"):
+    for phase in ("stages/0", "stages/1", "stages/2", "judge", "segmenter"):
         one = variables(folder / "whole" / phase)
         two = variables(folder / "joined" / phase)
         assert one.keys() == two.keys()

@@ -31,11 +31,13 @@ def random_source(random_run):
 
 def test_lessons_that_the_settings_ask_for(source, monkeypatch):
     monkeypatch.setattr(teaching, "painter", lambda source: None)
-    helped = replace(source.config.judge, pseudo_labels=True, synthetic=0.5)
+    helped = replace(
+        source.config.judge, pseudo_labels=True, synthetic=0.5, restain=0.0
+    )
     found = {x.name: x.weight for x in teaching.lessons_of(source, helped)}
     # With pseudo-labels every image of the batch teaches something.
     assert found == {"labelled": 1.0, "painted": 0.5}
-    (only,) = teaching.lessons_of(source, helped.plain())
+    (only,) = teaching.lessons_of(source, helped.alone())
     # Half of the batch is labelled, so each labelled image counts twice.
     assert (only.name, only.weight) == ("labelled", 2.0)
 

@@ -1,9 +1,9 @@
 """The explicit list of phases of a run.
 
 In: what they are made from (`sources.py`).
-Out: stage 0, 1, ..., then the final segmenter, then the judge, each with its
+Out: stage 0, 1, ..., then the judge, then the final segmenter, each with its
 model, its data and its folder. Stages are independent of one another; the
-final segmenter needs all stages; the judge needs real labels only.
+judge needs real labels only; the final segmenter needs all of them.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,9 +19,8 @@ from histogan_tf.errors import InputError
 from histogan_tf.models.lessons import Lesson
 from histogan_tf.models.segmenter_model import SegmenterModel
 from histogan_tf.models.stage import StageModel, labelled_count
-from trainer import teaching
+from trainer import pseudo_labels, teaching
 from trainer.loop import Phase
-from trainer.pseudo_labels import labelled_by_pyramid
 from trainer.sources import Source
 
 # Seeds of the phases after the stages, which take 0, 1, ...
@@ -35,8 +34,8 @@ def phases(source: Source) -> list[Phase]:
     alone = replace(source, config=replace(config, labelled_share=1.0))
     return [
         *stages,
-        segmenter_phase(source, "segmenter", config.segmenter, _SEGMENTER),
         segmenter_phase(alone, "judge", config.judge, _JUDGE),
+        segmenter_phase(source, "segmenter", config.segmenter, _SEGMENTER),
     ]
 
 
@@ -156,7 +155,8 @@ def _batches(
         if crops.labelled < crops.batch:
             unlabelled = source.tiles("train", "unlabelled", mpp)
         if pseudo and unlabelled:
-            unlabelled = labelled_by_pyramid(source, unlabelled)
+            teachers = pseudo_labels.teachers(source)
+            unlabelled = pseudo_labels.labelled(teachers, unlabelled)
         return dataset.training_batches(
             labelled, unlabelled, crops, start, rows
         )
