@@ -57,7 +57,9 @@ class Teachers:
         views = [image, *self._restained(image, style, place)]
         return np.mean([self._read(view) for view in views], axis=0)
 
-    def _restained(self, image, style, place) -> Iterator[np.ndarray]:
+    def _restained(
+        self, image: np.ndarray, style: np.ndarray, place: int
+    ) -> Iterator[np.ndarray]:
         seeds = np.arange(self.stains, dtype=np.int64) + place * self.stains
         drawn = other_stain.drawn_styles(self.styles, seeds, _STYLE, 0.0)
         unit = preprocess.to_unit(image[None])
