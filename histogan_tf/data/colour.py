@@ -5,8 +5,10 @@ vectors, images in another stain. The colour conversion is tensorflow-io's;
 this is the only module that imports it, and all its ops are stock ones.
 
 Style is measured, not learned: mean and standard deviation of L, a, b over
-a tile (Reinhard et al. 2001), standardised by `STYLE_CENTRE`, `STYLE_SCALE`
-(roughly the mean and spread over H&E tiles) to numbers of order one.
+a tile's tissue (Reinhard et al. 2001), standardised by `STYLE_CENTRE`,
+`STYLE_SCALE` (roughly the mean and spread over H&E tiles) to numbers of order
+one. Glass and lumen have no stain: what is light and grey is left out of the
+measure and stays as it is in every stain.
 """
 
 import tensorflow as tf
@@ -15,6 +17,8 @@ import tensorflow_io as tfio
 STYLE_SIZE = 6
 STYLE_CENTRE = (65.0, 25.0, -18.0, 15.0, 9.0, 6.0)
 STYLE_SCALE = (10.0, 8.0, 6.0, 5.0, 4.0, 3.0)
+# Weight of glass in a style: enough for tiles that are nothing else.
+_LEAST = 1e-4
 
 
 def to_lab(image: tf.Tensor) -> tf.Tensor:
@@ -29,12 +33,27 @@ def from_lab(lab: tf.Tensor) -> tf.Tensor:
     return tf.clip_by_value(rgb, 0.0, 1.0) * 2.0 - 1.0
 
 
+def stained(lab: tf.Tensor) -> tf.Tensor:
+    """How much stain a pixel may have: Lab [..., 3] -> [..., 1], 0 to 1.
+
+    0 where L >= 92 and chroma <= 6, 1 where L <= 82 or chroma >= 12.
+    """
+    light = tf.clip_by_value((lab[..., :1] - 82.0) / 10.0, 0.0, 1.0)
+    # Not the root, which has no gradient at grey.
+    chroma = tf.reduce_sum(tf.square(lab[..., 1:]), axis=-1, keepdims=True)
+    grey = tf.clip_by_value((144.0 - chroma) / 108.0, 0.0, 1.0)
+    return 1.0 - light * grey
+
+
 def style_of(image: tf.Tensor) -> tf.Tensor:
-    """Style [..., 6] of images [..., H, W, 3]."""
+    """Style [..., 6] of images [..., H, W, 3]; of all pixels without tissue."""
     lab = to_lab(image)
-    mean = tf.reduce_mean(lab, axis=[-3, -2])
-    deviation = tf.math.reduce_std(lab, axis=[-3, -2])
-    return standardise(tf.concat([mean, deviation], axis=-1))
+    weight = stained(lab) + _LEAST
+    weight /= tf.reduce_mean(weight, axis=[-3, -2], keepdims=True)
+    mean = tf.reduce_mean(weight * lab, axis=[-3, -2], keepdims=True)
+    square = tf.reduce_mean(weight * tf.square(lab - mean), axis=[-3, -2])
+    moments = tf.concat([mean[..., 0, 0, :], tf.sqrt(square)], axis=-1)
+    return standardise(moments)
 
 
 def standardise(moments: tf.Tensor) -> tf.Tensor:
@@ -55,12 +74,13 @@ def restain(image: tf.Tensor, old: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
       old, new: [B, 6].
 
     Returns:
-      Images like `image`; colours outside RGB are clipped.
+      Images like `image`, glass as it was; colours outside RGB are clipped.
     """
     a, b = moments(old)[:, None, None], moments(new)[:, None, None]
     gain = b[..., 3:] / tf.maximum(a[..., 3:], 1e-3)
-    lab = (to_lab(image) - a[..., :3]) * gain + b[..., :3]
-    return from_lab(lab)
+    lab = to_lab(image)
+    moved = (lab - a[..., :3]) * gain + b[..., :3]
+    return from_lab(lab + stained(lab) * (moved - lab))
 
 
 def jitter(
