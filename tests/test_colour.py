@@ -51,13 +51,47 @@ def test_colours_beyond_the_range_are_clipped():
 
 
 def test_style_by_hand():
-    # L of white is 100 and of black 0: mean 50, deviation 50, a = b = 0.
-    image = pixels((255, 255, 255), (0, 0, 0))
-    found = colour.style_of(image).numpy()[0]
-    moments = np.array([50, 0, 0, 50, 0, 0])
+    # L of this grey is 53.59 and of black 0, a = b = 0; white is no tissue.
+    white, grey, black = (255, 255, 255), (128, 128, 128), (0, 0, 0)
+    found = colour.style_of(pixels(grey, black, white, white)).numpy()[0]
+    half = 53.59 / 2
+    moments = np.array([half, 0, 0, half, 0, 0])
     wanted = (moments - colour.STYLE_CENTRE) / colour.STYLE_SCALE
     np.testing.assert_allclose(found, wanted, atol=0.01)
     assert found.shape == (colour.STYLE_SIZE,)
+    # Nothing but glass has a style all the same.
+    found = colour.style_of(pixels(white, white)).numpy()[0]
+    wanted = (np.eye(6)[0] * 100 - colour.STYLE_CENTRE) / colour.STYLE_SCALE
+    np.testing.assert_allclose(found, wanted, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    "lab, wanted",
+    [
+        ((92, 0, 0), 0),
+        ((87, 0, 0), 0.5),
+        ((82, 0, 0), 1),
+        ((100, 6, 0), 0),
+        ((100, 0, -9), 1 - (144 - 81) / 108),
+        ((100, 12, 0), 1),
+    ],
+)
+def test_stain_by_lightness_and_chroma(lab, wanted):
+    found = colour.stained(tf.constant([lab], tf.float32))
+    np.testing.assert_allclose(found, [[wanted]], atol=1e-6)
+
+
+def test_glass_stays_white_in_every_stain():
+    image = tissue(1).numpy()
+    image[:, :8] = 1.0
+    old = colour.style_of(tf.constant(image))
+    np.testing.assert_allclose(
+        old, colour.style_of(tissue(1)[:, 8:]), atol=0.01
+    )
+    new = old + tf.constant([[-2.0, 1, -1, 0.3, 0, 0]])
+    found = colour.restain(tf.constant(image), old, new).numpy()
+    np.testing.assert_allclose(found[:, :8], 1.0, atol=2e-3)
+    assert np.abs(found - image)[:, 8:].min() > 0.05
 
 
 def test_moments_undo_standardise():
