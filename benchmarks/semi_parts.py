@@ -1,8 +1,8 @@
 """The parts of the method that the ablation leaves out, one at a time.
 
 Out: a `Part`: how the settings change. A part that only the segmenter feels
-takes over the stages of the whole method's cell of the same labels and seed,
-which saves their training and keeps them out of the difference.
+takes over stages and judge of the whole method's cell of the same labels and
+seed, which saves their training and keeps them out of the difference.
 """
 
 import shutil
@@ -17,10 +17,10 @@ from histogan_tf.models.segmenter import Segmenter
 
 @dataclass(frozen=True)
 class Part:
-    """What is left out, and whether the pyramid stays the same."""
+    """What is left out, and whether pyramid and judge stay the same."""
 
     change: Callable[[Config], Config]
-    same_pyramid: bool
+    same_teachers: bool
 
 
 def _segmenter(**changes: float) -> Part:
@@ -28,7 +28,7 @@ def _segmenter(**changes: float) -> Part:
         segmenter = replace(config.segmenter, **changes)  # type: ignore
         return replace(config, segmenter=segmenter)
 
-    return Part(change, same_pyramid=True)
+    return Part(change, same_teachers=True)
 
 
 def _losses(**changes: float) -> Part:
@@ -36,21 +36,31 @@ def _losses(**changes: float) -> Part:
         losses = replace(config.losses, **changes)
         return replace(config, losses=losses)
 
-    return Part(change, same_pyramid=False)
+    return Part(change, same_teachers=False)
 
 
 def _finest_stages(count: int) -> Part:
     def change(config: Config) -> Config:
         return replace(config, stages=config.stages[-count:])
 
-    return Part(change, same_pyramid=False)
+    return Part(change, same_teachers=False)
+
+
+def _own_stains(config: Config) -> Config:
+    """Every network reads the labelled images as they are."""
+    return replace(
+        config,
+        losses=replace(config.losses, restain=0.0),
+        segmenter=replace(config.segmenter, restain=0.0),
+        judge=replace(config.judge, restain=0.0),
+    )
 
 
 PARTS: dict[str, Part] = {
-    "whole": Part(lambda config: config, same_pyramid=True),
+    "whole": Part(lambda config: config, same_teachers=True),
     "no_painting": _segmenter(synthetic=0.0),
     "no_pseudo_labels": _segmenter(pseudo_labels=False),
-    "no_restain": _losses(restain=0.0),
+    "no_restain": Part(_own_stains, same_teachers=False),
     "no_unlabelled_critic": _losses(unlabelled=0.0),
     "two_stages": _finest_stages(2),
 }
@@ -61,15 +71,16 @@ def method(part: Part) -> Method:
 
     def train(work: Work) -> Segmenter:
         changed = replace(work, config=part.change(work.config))
-        stages = work.supervised.with_name(
+        whole = work.supervised.with_name(
             work.supervised.name.replace("_supervised", "_histogan")
         )
-        if part.same_pyramid and (stages / "stages").exists():
+        if part.same_teachers and whole.exists():
             # Makes the run first: its settings must be in place.
             changed.source(changed.config, changed.folder)
-            target = changed.folder / "stages"
-            if not target.exists():
-                shutil.copytree(stages / "stages", target)
+            for name in ("stages", "judge"):
+                target = changed.folder / name
+                if not target.exists():
+                    shutil.copytree(whole / name, target)
         return semi_methods.histogan(changed)
 
     return train
