@@ -36,8 +36,9 @@ from trainer.sources import Source
 
 SEGMENTER = "segmenter"
 _SALT = 62
-# Tarvainen & Valpola's ramp; weights as usual for two or more classes.
-_RAMP, _MEAN_TEACHER, _CPS = 0.4, 10.0, 1.5
+# Tarvainen & Valpola's ramp. On validation (8 labels, seeds 0, 1) mean teacher
+# has 0.617, 0.610 with weight 1, 0.582, 0.451 with 10.
+_RAMP, _MEAN_TEACHER, _CPS = 0.4, 1.0, 1.5
 _GRAIN = 0.1
 
 
