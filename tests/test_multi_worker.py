@@ -152,5 +152,10 @@ def test_a_killed_worker_comes_back_and_nothing_changes(
         for name, value in two.items():
             np.testing.assert_array_equal(value, killed[name], err_msg=name)
             np.testing.assert_allclose(
-                value.astype(float), one[name], atol=1e-5, err_msg=name
+                value.astype(float),
+                one[name],
+                # The sums of squares of an optimiser are large.
+                rtol=1e-5 if "optimizer" in name else 1e-7,
+                atol=1e-5,
+                err_msg=name,
             )

@@ -58,14 +58,19 @@ def before_recording():
     tf.train.CheckpointManager._record_state = die
 
 
-def after(kind, wanted):
-    """When a phase of that model has done some steps."""
+def taught(model):
+    """Whether it is the last segmenter, not the judge."""
+    return isinstance(model, SegmenterModel) and model.settings.pseudo_labels
+
+
+def after(wanted_model, wanted):
+    """When the phase of that model has done some steps."""
     make = loop.make_advance
     def made(model, strategy, totals, step):
         advance = make(model, strategy, totals, step)
         def counted(batch):
             advance(batch)
-            if isinstance(model, kind) and int(step.numpy()) == wanted:
+            if wanted_model(model) and int(step.numpy()) == wanted:
                 die()
         return counted
     loop.make_advance = made
@@ -77,9 +82,6 @@ def copy(run, prepare):
     if child:
         return child
     prepare()
-    # The judge learns like the segmenter, and is left out to save time.
-    listed = phases.phases
-    phases.phases = lambda source: listed(source)[:-1]
     sys.argv = ["train", f"--data={data}", f"--run_dir={run}",
                 f"--config={config}", "--precision=float32", "--save_every=2",
                 "--log_every=1"]
@@ -102,9 +104,9 @@ reference = copy(whole, lambda: None)
 for moment in (
     while_creating,
     while_saving,
-    lambda: after(StageModel, 3),
+    lambda: after(lambda model: isinstance(model, StageModel), 3),
     before_recording,
-    lambda: after(SegmenterModel, 3),
+    lambda: after(taught, 3),
     lambda: None,
 ):
     state(copy(killed, moment), killed)

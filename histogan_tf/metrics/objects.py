@@ -168,7 +168,8 @@ def _directed(source: np.ndarray, target: np.ndarray) -> float:
     distance = cv2.distanceTransform(
         (~target).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE
     )
-    return float(distance[source].max())
+    # Squares are whole numbers; the root's last digit depends on the machine.
+    return math.sqrt(round(float(distance[source].max()) ** 2))
 
 
 def _objects(labels: np.ndarray) -> _Objects:
