@@ -23,7 +23,6 @@ from absl import flags
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from benchmarks import machine
-from benchmarks.semi_supervised import PRECISION
 from histogan_tf import program
 from histogan_tf.errors import InputError
 
@@ -70,7 +69,7 @@ def main() -> None:
 
 def run(places, labels: int, seeds: int, names: list[str]) -> None:
     """Trains and scores what is missing, seed by seed."""
-    from benchmarks import semi_cells, semi_parts
+    from benchmarks import semi_cells, semi_parts, semi_settings
     from benchmarks.semi_cells import Cell
     from trainer import strategies
 
@@ -79,7 +78,7 @@ def run(places, labels: int, seeds: int, names: list[str]) -> None:
             allowed = ", ".join(semi_parts.PARTS)
             raise InputError(f"--parts {name!r}; allowed are {allowed}")
     for seed, name in itertools.product(range(seeds), names):
-        strategies.prepare(PRECISION, seed)
+        strategies.prepare(semi_settings.PRECISION, seed)
         print(f"{name}, seed {seed} ...", flush=True)
         cell = Cell("native", name, labels, seed)
         result = semi_cells.run(

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from benchmarks.semi_cells import Cell
 
 ALL = "all"
-# On every machine, so that cells of several machines compare.
-PRECISION = "float32"
 RESULTS = machine.RESULTS / "semi_supervised"
 
 
@@ -111,13 +109,13 @@ def _count(text: str) -> int:
 
 
 def _run(cells: list["Cell"], places: Any) -> None:
-    from benchmarks import semi_cells
+    from benchmarks import semi_cells, semi_settings
     from trainer import strategies
 
     start, todo = time.monotonic(), [c for c in cells if not _done(c, places)]
     for done, cell in enumerate(todo):
         # All of a cell's draws come from its own seed.
-        strategies.prepare(PRECISION, cell.seed)
+        strategies.prepare(semi_settings.PRECISION, cell.seed)
         print(f"{cell.name} ({done + 1} of {len(todo)}) ...", flush=True)
         result = semi_cells.run(cell, places)
         left = (time.monotonic() - start) / (done + 1) * (len(todo) - done - 1)

@@ -110,7 +110,7 @@ class SegmenterConfig:
 
     `synthetic` is the weight of tissue that the pyramid paints, beside real
     images' 1; with `pseudo_labels` pyramid and judge label the unlabelled
-    images. `restain` is the share of labelled images that it reads in the
+    images. `restain` is the share of real images that it reads in the
     stain of another training tile. `patch` is the side in pixels of what its
     finest level takes at once.
     """

@@ -10,9 +10,7 @@ the judge, which has seen no painted tissue. It is the mean over the tile as
 it is and in the stains of other tiles (Reinhard et al. 2001; means of several
 views: Radosavovic et al. 2018): the networks have learnt each mask in many
 stains, so what they say in one stain only is noise. Whole tiles are read, as
-networks see more of their surroundings than a crop holds. Islands that no
-labelled mask has, such as stroma inside a gland, become what is around them
-(`data/islands.py`).
+networks see more of their surroundings than a crop holds.
 """
 
 from collections.abc import Iterator
@@ -23,36 +21,32 @@ import tensorflow as tf
 
 from histogan_tf import preprocess, run_dir
 from histogan_tf.canvas import Canvas, Reader, segment_with
-from histogan_tf.data import colour, dataset, islands
+from histogan_tf.data import colour, dataset
 from histogan_tf.data.dataset import Tiles
 from histogan_tf.models import other_stain
 from trainer.sources import Source
 
 _STAINS = 5
-# Share of a class's area in labelled masks below which islands are strange.
-_NEVER = 0.001
 _STYLE = 3002  # stream of noise, see `teaching.painter`
 
 
 @dataclass(frozen=True)
 class Teachers:
-    """The trained networks that label tiles, and what masks are like.
+    """The trained networks that label tiles.
 
     They read a tile in `stains` other stains, drawn from `styles`, those of
-    all training tiles, float32 [M, 6]. `strange` is bool [N, N]: there is no
-    island of the first class in the second.
+    all training tiles, float32 [M, 6].
     """
 
     pyramid: Canvas
     judge: Reader
     styles: tf.Tensor
     stains: int
-    strange: np.ndarray
 
     def opinion(
         self, image: np.ndarray, style: np.ndarray, place: int
     ) -> np.ndarray:
-        """What both say of a tile, the mean over its stains, islands filled.
+        """What both say of a tile, the mean over its stains.
 
         Args:
           image: uint8 [H, W, 3] at the finest um/px, of `style` [6].
@@ -62,12 +56,7 @@ class Teachers:
           float32 [H, W, N], probabilities.
         """
         views = [image, *self._restained(image, style, place)]
-        found = np.mean([self._read(view) for view in views], axis=0)
-        mask = found.argmax(axis=-1).astype(np.uint8)
-        better = islands.filled(mask, self.strange)
-        changed = better != mask
-        found[changed] = np.eye(found.shape[-1])[better[changed]]
-        return found
+        return np.mean([self._read(view) for view in views], axis=0)
 
     def _restained(
         self, image: np.ndarray, style: np.ndarray, place: int
@@ -98,18 +87,7 @@ def teachers(source: Source) -> Teachers:
         source.styles(),
         # Networks that know one stain only are asked in that alone.
         _STAINS if source.config.losses.restain else 0,
-        islands.shares(_masks(source), run.classes().count) < _NEVER,
     )
-
-
-def _masks(source: Source) -> Iterator[np.ndarray]:
-    """Class ids of the labelled tiles, N where there is none."""
-    tiles = source.tiles("train", "labelled", source.config.finest_mpp)
-    assert tiles is not None  # see check_data
-    for tile in tiles.dataset.as_numpy_iterator():
-        labels = tile["labels"]
-        known, count = labels.any(axis=-1), labels.shape[-1]
-        yield np.where(known, labels.argmax(axis=-1), count).astype(np.uint8)
 
 
 def labelled(by: Teachers, tiles: Tiles) -> Tiles:
