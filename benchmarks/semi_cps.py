@@ -47,7 +47,7 @@ class CrossModel(SegmenterModel):
             (self.partner, self.partner_optimizer),
         )
         with tf.GradientTape(persistent=True) as tape:
-            terms = self.terms(batch)
+            terms = self.terms(batch, training=True)
             loss = tf.add_n(list(terms.values()))
         for network, optimizer in pairs:
             variables = network.trainable_variables
@@ -57,10 +57,13 @@ class CrossModel(SegmenterModel):
         averages.update(self.segmenter, self.average_segmenter, decay)
         return terms
 
-    def terms(self, batch: Batch) -> dict[str, tf.Tensor]:
+    def terms(
+        self, batch: Batch, training: bool = False
+    ) -> dict[str, tf.Tensor]:
         """Both networks' real lesson, and what each learns of the other."""
+        self.teach(batch["image"], training)
         logits = [
-            self.read(network, batch["image"])
+            self.read(network, batch["image"], training)
             for network in (self.segmenter, self.partner)
         ]
         (lesson,) = self.lessons

@@ -81,6 +81,8 @@ def save_random(model, folder: pathlib.Path, seed: int) -> None:
         if variable.dtype.is_floating:
             fan = max(1, int(np.prod(variable.shape[:-1])))
             draws = rng.normal(0, fan**-0.5, variable.shape)
+            if "variance" in variable.name:
+                draws = 0.2 + np.abs(draws)
             variable.assign(draws.astype(np.float32))
     checkpoint = tf.train.Checkpoint(model=model, step=tf.Variable(0))
     tf.train.CheckpointManager(checkpoint, str(folder), 1).save()

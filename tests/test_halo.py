@@ -44,6 +44,8 @@ def randomise(networks, seed=0):
     for variable in (v for n in networks for v in n.variables):
         fan = max(1, int(np.prod(variable.shape[:-1])))
         draws = rng.normal(0, 0.5 * fan**-0.5, variable.shape)
+        if "variance" in variable.name:
+            draws = 1 + np.abs(draws)
         variable.assign(draws.astype(np.float32))
 
 

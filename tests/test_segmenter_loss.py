@@ -69,7 +69,8 @@ def test_hints_are_blind_to_ignored_pixels():
 
 
 def constant_segmenter(logits, seen):
-    def segmenter(image, opinion):
+    def segmenter(image, opinion, training):
+        assert not training
         seen.append((image, opinion))
         return logits
 

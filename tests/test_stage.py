@@ -163,7 +163,8 @@ def test_each_loss_moves_its_own_network_only(first):
     model, batch = first, make_batch()
     sgd = tf.keras.optimizers.SGD
     saved, expected = values(model), {}
-    opinion = model.teach(batch)
+    opinion = model.teach(batch, True)
+    restore(model, saved)
     mask, sure = model.complete(batch["labels"], opinion)
     for name in ("critic", "generator"):
         variables = getattr(model, name).trainable_variables
@@ -181,7 +182,7 @@ def test_each_loss_moves_its_own_network_only(first):
     variables = model.segmenter.trainable_variables
     with tf.GradientTape() as tape:
         terms = model.segmenter_terms(
-            batch, mask, tf.constant(painted.numpy()), opinion
+            batch, mask, tf.constant(painted.numpy()), opinion, True
         )
         loss = total(terms, "segmenter/")
     expected["segmenter"] = [

@@ -36,7 +36,10 @@ def alone():
     rng = np.random.default_rng(0)
     for variable in network.variables:
         fan = max(1, int(np.prod(variable.shape[:-1])))
-        variable.assign(rng.normal(0, 1.5 * fan**-0.5, variable.shape))
+        draws = rng.normal(0, 1.5 * fan**-0.5, variable.shape)
+        if "variance" in variable.name:
+            draws = 0.2 + np.abs(draws)
+        variable.assign(draws)
     return network, settings
 
 

@@ -22,7 +22,10 @@ def copy(source: tf.keras.Model, twin: tf.keras.Model) -> None:
 def update(
     source: tf.keras.Model, twin: tf.keras.Model, rate: tf.Tensor
 ) -> None:
-    """twin <- rate * twin + (1 - rate) * source, inside a replica."""
+    """twin <- rate * twin + (1 - rate) * source, inside a replica.
+
+    Trained weights only: the twin's statistics are of what it reads itself.
+    """
 
     def in_all_replicas(strategy, olds, news, rate):
         def assign(old, new, rate):
@@ -32,5 +35,6 @@ def update(
             strategy.extended.update(old, assign, args=(new, rate))
 
     tf.distribute.get_replica_context().merge_call(
-        in_all_replicas, args=(twin.variables, source.variables, rate)
+        in_all_replicas,
+        args=(twin.trainable_variables, source.trainable_variables, rate),
     )

@@ -1,10 +1,12 @@
 """The parts that the three networks share.
 
-In and out: NHWC feature maps. No layer takes a statistic over space or over
-the batch, so a window with its halo gives the pixels of the whole canvas,
-and a replica gives the same result whatever its neighbours hold.
+In and out: NHWC feature maps. Outside training no layer takes a statistic
+over space or over the batch, so a window with its halo gives the pixels of
+the whole canvas. In training only the segmenters' batch norm does, over the
+global batch, so that any number of replicas gives the same.
 
-Sources: pixel norm, Karras et al. 2018 (ICLR); class-adaptive modulation
+Sources: pixel norm, Karras et al. 2018 (ICLR); batch norm, Ioffe & Szegedy
+2015 (ICML), by Keras; class-adaptive modulation
 (CLADE), Tan et al. 2021 (TPAMI); spectral normalisation, Miyato et al. 2018,
 by TensorFlow Addons, the only import of it here.
 """
@@ -189,18 +191,36 @@ class ModulatedBlock(tf.keras.layers.Layer):
         return x + h
 
 
+def batch_norm() -> tf.keras.layers.Layer:
+    """Batch norm over all replicas; its moving averages span 33 batches."""
+    return layers.BatchNormalization(momentum=0.97, synchronized=True)
+
+
+class NormedConv(tf.keras.layers.Layer):
+    """Batch norm, leaky ReLU, convolution: a segmenter's unit."""
+
+    def __init__(self, width: int, size: int = 3, gain: float = 2.0):
+        super().__init__()
+        self.norm = batch_norm()
+        self.conv = Conv(width, size, gain)
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """[B, H, W, C] -> [B, H, W, width]."""
+        return self.conv(leaky(self.norm(x, training=training)))
+
+
 class NormedBlock(tf.keras.layers.Layer):
-    """Residual block of the segmenter: pixel norm, ReLU, convolution."""
+    """Residual block of the segmenter: two `NormedConv`."""
 
     def __init__(self, width: int):
         super().__init__()
-        self.convs = [Conv(width), Conv(width, gain=0.2)]
+        self.convs = [NormedConv(width), NormedConv(width, gain=0.2)]
 
-    def call(self, x: tf.Tensor) -> tf.Tensor:
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[B, H, W, C] -> like x."""
         h = x
         for conv in self.convs:
-            h = conv(leaky(pixel_norm(h)))
+            h = conv(h, training=training)
         return x + h
 
 

@@ -4,8 +4,9 @@ In: image [B, H, W, 3] in [-1, 1]; coarser probabilities [B, H, W, N]
 enlarged to the image's size (1/N everywhere where there are none).
 Out: float32 logits [B, H, W, N].
 
-U-Net after Ronneberger et al. 2015 with residual blocks and pixel norm, so
-that it is window-exact like the generator. With `patch` p its finest level
+U-Net after Ronneberger et al. 2015 with residual blocks and batch norm, whose
+moving averages leave it window-exact like the generator. The averaged network's
+are taken from training images in their own stain. With `patch` p its finest level
 works on p x p pixels at once (sub-pixel convolution, Shi et al. 2016), at a
 p * p-th of the price.
 """
@@ -36,13 +37,16 @@ class Segmenter(tf.keras.Model):
         ]
         self.down = [layers.Conv(w, 1) for w in widths[1:]]
         self.up = [layers.Conv(w, 1) for w in widths[:-1]]
-        self.decoders = [layers.Conv(w) for w in widths[:-1]]
+        self.decoders = [layers.NormedConv(w) for w in widths[:-1]]
+        self.last_norm = layers.batch_norm()
         self.last = tf.keras.layers.Conv2D(
             classes * patch**2, 1, dtype="float32"
         )
 
-    def call(self, image: tf.Tensor, coarse: tf.Tensor) -> tf.Tensor:
-        """See the module."""
+    def call(
+        self, image: tf.Tensor, coarse: tf.Tensor, training: bool = False
+    ) -> tf.Tensor:
+        """See the module; `training`: by the batch's own statistics."""
         coarse = tf.cast(coarse, image.dtype)
         h = self.first(layers.fold(tf.concat([image, coarse], -1), self.patch))
         skips = []
@@ -50,9 +54,9 @@ class Segmenter(tf.keras.Model):
             skips.append(h)
             h = down(layers.halve(h))
             for block in blocks:
-                h = block(h)
+                h = block(h, training=training)
         for level in reversed(range(len(self.decoders))):
             h = self.up[level](layers.double(h)) + skips[level]
-            h = h + self.decoders[level](layers.leaky(layers.pixel_norm(h)))
-        h = self.last(layers.leaky(layers.pixel_norm(h)))
+            h = h + self.decoders[level](h, training=training)
+        h = self.last(layers.leaky(self.last_norm(h, training=training)))
         return layers.unfold(h, self.patch)

@@ -37,6 +37,7 @@ def segmenter_losses(
     weights: tf.Tensor,
     teacher: tf.Tensor,
     view: View,
+    training: bool = False,
 ) -> SegmenterLosses:
     """Cross-entropy and soft Dice where labelled, consistency elsewhere.
 
@@ -46,10 +47,12 @@ def segmenter_losses(
       weights: class weights [N].
       teacher: the averaged segmenter's probabilities [B, H, W, N].
       view: what the student sees of the images.
+      training: whether it reads by the batch's own statistics.
     """
     labels = batch["labels"]
     has_label = losses.labelled(labels)
-    logits = segmenter(view(batch), simulated_opinion(batch))
+    opinion = simulated_opinion(batch)
+    logits = segmenter(view(batch), opinion, training=training)
     return SegmenterLosses(
         lessons.fit(logits, labels, weights),
         (1.0 - has_label) * losses.consistency(logits, teacher),

@@ -53,14 +53,17 @@ class SegmenterModel(tf.keras.Model):
         """Names of the loss terms of a step, in the lessons' order."""
         return tuple(f"segmenter/{lesson.name}" for lesson in self.lessons)
 
-    def read(self, network: Segmenter, image: tf.Tensor) -> tf.Tensor:
+    def read(
+        self, network: Segmenter, image: tf.Tensor, training: bool = False
+    ) -> tf.Tensor:
         """Logits of a network for images without a coarser opinion."""
-        return network(image, no_opinion(image, self.classes))
+        opinion = no_opinion(image, self.classes)
+        return network(image, opinion, training=training)
 
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """One update; returns this replica's share of each loss term."""
         with tf.GradientTape() as tape:
-            terms = self.terms(batch)
+            terms = self.terms(batch, training=True)
             loss = tf.add_n(list(terms.values()))
         variables = self.segmenter.trainable_variables
         self.segmenter_optimizer.apply_gradients(
@@ -74,18 +77,27 @@ class SegmenterModel(tf.keras.Model):
         """The loss terms of a batch, nothing updated."""
         return self.terms(batch)
 
-    def terms(self, batch: Batch) -> dict[str, tf.Tensor]:
+    def teach(self, image: tf.Tensor, training: bool) -> tf.Tensor:
+        """The average's probabilities; training, its statistics follow.
+
+        These are of images as they are, so as inference meets them.
+        """
+        logits = self.read(self.average_segmenter, image, training)
+        return tf.stop_gradient(tf.nn.softmax(logits))
+
+    def terms(
+        self, batch: Batch, training: bool = False
+    ) -> dict[str, tf.Tensor]:
         """Every lesson's loss, summed over images, over the global batch."""
-        # A graph drops this pass where no lesson asks for it.
-        teacher = tf.stop_gradient(
-            tf.nn.softmax(self.read(self.average_segmenter, batch["image"]))
-        )
+        teacher = self.teach(batch["image"], training)
         step = tf.cast(self.segmenter_optimizer.iterations, tf.float32)
         progress = step / float(self.settings.steps)
         losses = {}
         for name, lesson in zip(self.term_names, self.lessons, strict=True):
             per_image = lesson.loss(
-                lambda image: self.read(self.segmenter, image), batch, teacher
+                lambda image: self.read(self.segmenter, image, training),
+                batch,
+                teacher,
             )
             share = tf.reduce_sum(per_image) / float(self.settings.batch)
             losses[name] = lesson.weight_at(progress) * share

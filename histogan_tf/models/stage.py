@@ -143,13 +143,15 @@ class StageModel(tf.keras.Model):
             return None, None
         return coarse_view.views(batch, self.loss_settings.coarse_noise)
 
-    def teach(self, batch: Batch) -> tf.Tensor:
-        """The averaged segmenter's probabilities [B, c, c, N]."""
+    def teach(self, batch: Batch, training: bool = False) -> tf.Tensor:
+        """The averaged segmenter's probabilities [B, c, c, N].
+
+        In training its statistics follow: they are of images as they are.
+        """
         image = batch["image"]
         opinion = no_opinion(image, self.classes)
-        return tf.stop_gradient(
-            tf.nn.softmax(self.average_segmenter(image, opinion))
-        )
+        logits = self.average_segmenter(image, opinion, training=training)
+        return tf.stop_gradient(tf.nn.softmax(logits))
 
     def adversarial_losses(
         self, batch: Batch, mask: tf.Tensor, sure: tf.Tensor, training: bool
@@ -222,7 +224,7 @@ class StageModel(tf.keras.Model):
         Returns:
           This replica's share of each loss term; shares add up.
         """
-        opinion, some = self.teach(batch), self.thinned(batch)
+        opinion, some = self.teach(batch, True), self.thinned(batch)
         mask, sure = self.complete(some["labels"], opinion[:: self.thin])
         with tf.GradientTape(persistent=True) as tape:
             terms, painted = self.adversarial_losses(some, mask, sure, True)
@@ -233,7 +235,7 @@ class StageModel(tf.keras.Model):
             tape, generator_loss, self.generator, self.generator_optimizer
         )
         with tf.GradientTape() as tape:
-            more = self.segmenter_terms(batch, mask, painted, opinion)
+            more = self.segmenter_terms(batch, mask, painted, opinion, True)
             segmenter_loss = total(more, "segmenter/")
         self._update(
             tape, segmenter_loss, self.segmenter, self.segmenter_optimizer
@@ -254,15 +256,17 @@ class StageModel(tf.keras.Model):
         mask: tf.Tensor,
         painted: tf.Tensor,
         opinion: tf.Tensor,
+        training: bool = False,
     ) -> dict[str, tf.Tensor]:
         """The segmenter's loss terms on real and painted images."""
-        settings = self.loss_settings
+        settings, weights = self.loss_settings, self.class_weights
         per_image = segmenter_losses(
-            self.segmenter, batch, self.class_weights, opinion, self.view
+            self.segmenter, batch, weights, opinion, self.view, training
         )
         painted = tf.stop_gradient(painted)
-        logits = self.segmenter(painted, no_opinion(painted, self.classes))
-        paired = lessons.fit(logits, mask, self.class_weights)
+        none = no_opinion(painted, self.classes)
+        logits = self.segmenter(painted, none, training=training)
+        paired = lessons.fit(logits, mask, weights)
         return {
             "segmenter/labelled": self._sum(per_image.labelled)
             / self.labelled_share,
