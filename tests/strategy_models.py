@@ -18,9 +18,9 @@ from histogan_tf.models import lessons, other_stain
 from histogan_tf.models.lessons import Lesson
 from histogan_tf.models.segmenter_model import SegmenterModel
 from histogan_tf.models.stage import StageModel
-from trainer import loop
+from trainer import calibration, loop
 
-small = NetworkConfig((4,))
+small = NetworkConfig((4, 5))
 stage = StageConfig(8, 4, 5, 2.0, small, small, small)
 alone = SegmenterConfig(8, 4, 5, network=small)
 config = Config(stages=(stage, stage), segmenter=alone, noise_channels=2)
@@ -87,9 +87,17 @@ class Keep:
         pass
 
 
+def calibrate(model):
+    rng = np.random.default_rng(2)
+    tiles = rng.integers(0, 255, (3, 12, 10, 3)).astype(np.uint8)
+    calibration.calibrate(model.average_segmenter, tiles)
+
+
 def train(build, strategy, folder: pathlib.Path):
     """Five steps of four images; gives the watcher."""
-    phase = loop.Phase("test", folder, 5, 4, build, batches, seed=3)
+    phase = loop.Phase(
+        "test", folder, 5, 4, build, batches, seed=3, finish=calibrate
+    )
     kept = Keep()
     loop.run(phase, strategy, loop.LoopSettings(), kept)
     return kept

@@ -38,7 +38,8 @@ class Phase:
     `batches(start, rows)` is the pipeline from step `start` on, of these rows
     of each batch; `batch` counts the images of a step. `seed` (not 0)
     decides the first weights, whatever was trained before; `work` is about
-    what a step costs, in any unit.
+    what a step costs, in any unit. `finish` completes the trained model,
+    which is saved after it; every worker calls it.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Phase:
     batches: Callable[[int, range], tf.data.Dataset]
     seed: int = 1
     work: float = 1.0
+    finish: Callable[[tf.keras.Model], None] = lambda model: None
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,8 @@ def run(
                 watcher.log(done, totals.take())
             if done % settings.save_every == 0 or last:
                 totals.check(phase.name)
+                if last:
+                    phase.finish(model)
                 saves.check_weights(done)
                 team.led(functools.partial(saves.save, done))
     finally:

@@ -19,7 +19,7 @@ from histogan_tf.errors import InputError
 from histogan_tf.models.lessons import Lesson
 from histogan_tf.models.segmenter_model import SegmenterModel
 from histogan_tf.models.stage import StageModel, labelled_count
-from trainer import pseudo_labels, teaching
+from trainer import calibration, pseudo_labels, teaching
 from trainer.loop import Phase
 from trainer.sources import Source
 
@@ -75,6 +75,7 @@ def stage_phase(source: Source, index: int) -> Phase:
         _batches(source, config.stage_mpp(index), crops),
         seed=crops.seed + 1,
         work=once + work(stage.crop, stage.batch, [stage.segmenter]),
+        finish=_calibration(source, config.stage_mpp(index)),
     )
 
 
@@ -116,6 +117,7 @@ def segmenter_phase(
         _batches(source, config.finest_mpp, crops, settings.pseudo_labels),
         seed=crops.seed + 1,
         work=work(settings.crop, settings.batch, networks),
+        finish=_calibration(source, config.finest_mpp),
     )
 
 
@@ -141,6 +143,18 @@ def _crops(
     seed = source.config.seed
     seed = (seed ^ seed >> 16) % 2**16 * _SEEDS + salt
     return CropSettings(size, batch, labelled, seed, augment)
+
+
+def _calibration(
+    source: Source, mpp: float
+) -> Callable[[tf.keras.Model], None]:
+    """Fits the averaged segmenter to the tiles that the run knows."""
+
+    def finish(model: tf.keras.Model) -> None:
+        tiles = calibration.images(source, mpp)
+        calibration.calibrate(model.average_segmenter, tiles)
+
+    return finish
 
 
 def _batches(

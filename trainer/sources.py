@@ -41,6 +41,17 @@ class Source:
         stored = self.run.read_json(self.run.data_path)["styles"]
         return tf.constant([one["style"] for one in stored], tf.float32)
 
+    def known_kinds(self) -> list[str]:
+        """Kinds of training tiles whose pixels the run may look at."""
+        stored = self.run.read_json(self.run.data_path)["styles"]
+        known = {one["name"] for one in stored}
+        train = self.manifest.split("train")
+        return [
+            kind
+            for kind in ("labelled", "unlabelled")
+            if any(i.name in known for i in getattr(train, kind).images)
+        ]
+
     def scale(self, mpp: float) -> Scale:
         """A scale with this run's style scale and classes."""
         return Scale(mpp, self.config.stage_mpp(0), self.manifest.classes.count)

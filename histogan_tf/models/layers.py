@@ -197,12 +197,16 @@ def batch_norm() -> tf.keras.layers.Layer:
 
 
 class NormedConv(tf.keras.layers.Layer):
-    """Batch norm, leaky ReLU, convolution: a segmenter's unit."""
+    """Batch norm, leaky ReLU, convolution: a segmenter's unit.
+
+    No bias: the next norm takes it off again, so that its gradient would be
+    rounding noise, which Adam makes full steps of.
+    """
 
     def __init__(self, width: int, size: int = 3, gain: float = 2.0):
         super().__init__()
         self.norm = batch_norm()
-        self.conv = Conv(width, size, gain)
+        self.conv = Conv(width, size, gain, bias=False)
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[B, H, W, C] -> [B, H, W, width]."""

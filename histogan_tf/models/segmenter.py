@@ -5,10 +5,9 @@ enlarged to the image's size (1/N everywhere where there are none).
 Out: float32 logits [B, H, W, N].
 
 U-Net after Ronneberger et al. 2015 with residual blocks and batch norm, whose
-moving averages leave it window-exact like the generator. The averaged network's
-are taken from training images in their own stain. With `patch` p its finest level
-works on p x p pixels at once (sub-pixel convolution, Shi et al. 2016), at a
-p * p-th of the price.
+moving averages leave it window-exact like the generator. With `patch` p its
+finest level works on p x p pixels at once (sub-pixel convolution, Shi et al.
+2016), at a p * p-th of the price.
 """
 
 import tensorflow as tf
@@ -27,16 +26,18 @@ class Segmenter(tf.keras.Model):
 
     def __init__(self, config: NetworkConfig, classes: int, patch: int = 1):
         super().__init__()
-        self.patch, self.stride = patch, patch * config.stride
+        self.config, self.classes, self.patch = config, classes, patch
+        self.stride = patch * config.stride
         widths = config.widths
-        self.first = layers.Conv(widths[0])
+        # The norms have the biases, see `NormedConv`.
+        self.first = layers.Conv(widths[0], bias=False)
         # The finest level has two convolutions only: its pixels cost most.
         self.encoders = [
             [layers.NormedBlock(w) for _ in range(config.blocks)]
             for w in widths[1:]
         ]
-        self.down = [layers.Conv(w, 1) for w in widths[1:]]
-        self.up = [layers.Conv(w, 1) for w in widths[:-1]]
+        self.down = [layers.Conv(w, 1, bias=False) for w in widths[1:]]
+        self.up = [layers.Conv(w, 1, bias=False) for w in widths[:-1]]
         self.decoders = [layers.NormedConv(w) for w in widths[:-1]]
         self.last_norm = layers.batch_norm()
         self.last = tf.keras.layers.Conv2D(
@@ -47,7 +48,8 @@ class Segmenter(tf.keras.Model):
         self, image: tf.Tensor, coarse: tf.Tensor, training: bool = False
     ) -> tf.Tensor:
         """See the module; `training`: by the batch's own statistics."""
-        coarse = tf.cast(coarse, image.dtype)
+        # No opinion is zero, else its weights were one more idle bias.
+        coarse = tf.cast(coarse - 1.0 / self.classes, image.dtype)
         h = self.first(layers.fold(tf.concat([image, coarse], -1), self.patch))
         skips = []
         for down, blocks in zip(self.down, self.encoders, strict=True):

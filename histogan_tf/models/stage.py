@@ -230,16 +230,12 @@ class StageModel(tf.keras.Model):
             terms, painted = self.adversarial_losses(some, mask, sure, True)
             critic_loss = total(terms, "critic/")
             generator_loss = total(terms, "generator/")
-        self._update(tape, critic_loss, self.critic, self.critic_optimizer)
-        self._update(
-            tape, generator_loss, self.generator, self.generator_optimizer
-        )
+        self._update(tape, critic_loss, "critic")
+        self._update(tape, generator_loss, "generator")
         with tf.GradientTape() as tape:
             more = self.segmenter_terms(batch, mask, painted, opinion, True)
             segmenter_loss = total(more, "segmenter/")
-        self._update(
-            tape, segmenter_loss, self.segmenter, self.segmenter_optimizer
-        )
+        self._update(tape, segmenter_loss, "segmenter")
         self._update_averages()
         return terms | more
 
@@ -276,15 +272,11 @@ class StageModel(tf.keras.Model):
         }
 
     def _update(
-        self,
-        tape: tf.GradientTape,
-        loss: tf.Tensor,
-        network: tf.keras.Model,
-        optimizer: tf.keras.optimizers.Optimizer,
+        self, tape: tf.GradientTape, loss: tf.Tensor, name: str
     ) -> None:
-        variables = network.trainable_variables
-        gradients = tape.gradient(loss, variables)
-        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        variables = getattr(self, name).trainable_variables
+        pairs = zip(tape.gradient(loss, variables), variables, strict=True)
+        getattr(self, f"{name}_optimizer").apply_gradients(pairs)
 
     def _update_averages(self) -> None:
         step = self.generator_optimizer.iterations

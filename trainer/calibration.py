@@ -1,0 +1,95 @@
+"""Statistics of a trained segmenter's batch norms, taken from whole tiles.
+
+In: the averaged segmenter of a trained phase; tiles at its scale. Out: its
+moving means and variances are those of whole tiles as they are, which is what
+it will be asked to read; while it trained they followed augmented crops, a
+good part of whose features feel the crop's edge.
+
+No label is needed, so tiles that nobody labelled take part, which fits the
+network to slides that its labels know nothing of.
+
+Sources: precise batch norm, Wu & Johnson 2021 (arXiv:2105.07576); statistics
+of unlabelled images, Li et al. 2018 (AdaBN, Pattern Recognition 80).
+"""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from histogan_tf import preprocess
+from histogan_tf.canvas import padding
+from histogan_tf.models.segmenter import Segmenter, no_opinion
+from trainer.sources import Source
+
+# More tiles, or more of each, move no statistic by anything worth the time.
+_TILES, _SIDE = 64, 1024
+
+
+def images(source: Source, mpp: float) -> Iterator[np.ndarray]:
+    """Up to 64 training tiles that the run knows, spread over all of them.
+
+    Yields:
+      uint8 [H, W, 3] at `mpp`, 1024 px a side at most.
+    """
+    sets = [source.tiles("train", kind, mpp) for kind in source.known_kinds()]
+    total = sum(tiles.count for tiles in sets if tiles)
+    every = -(-total // _TILES)
+    place = 0
+    for tiles in filter(None, sets):
+        for tile in tiles.dataset.as_numpy_iterator():
+            if place % every == 0:
+                yield tile["image"][:_SIDE, :_SIDE]
+            place += 1
+
+
+def calibrate(network: Segmenter, tiles: Iterable[np.ndarray]) -> None:
+    """Sets the network's moving means and variances, of any strategy.
+
+    Args:
+      network: built; each of several workers must call this alike.
+      tiles: one or more uint8 images [H, W, 3]; all weigh the same.
+    """
+    twin = _twin(network)
+    norms = _norms(twin)
+    for norm in norms:
+        norm.momentum = 0.0  # what the last image has, is kept
+
+    @tf.function(input_signature=[tf.TensorSpec([1, None, None, 3], tf.uint8)])
+    def read(image):
+        pad = padding(tf.shape(image)[1:], twin.stride, 4 * twin.stride)
+        padded = preprocess.to_unit(pad.pad(image, 1))
+        return twin(padded, no_opinion(padded, twin.classes), training=True)
+
+    sums = [[0.0, 0.0] for _ in norms]
+    count = 0
+    for image in tiles:
+        read(image[None])
+        count += 1
+        for both, norm in zip(sums, norms, strict=True):
+            mean = norm.moving_mean.numpy().astype(np.float64)
+            both[0] += mean
+            both[1] += norm.moving_variance.numpy() + mean**2
+    for (mean, square), norm in zip(sums, _norms(network), strict=True):
+        mean = mean / count
+        norm.moving_mean.assign(mean)
+        norm.moving_variance.assign(np.maximum(square / count - mean**2, 0))
+
+
+def _twin(network: Segmenter) -> Segmenter:
+    """The same weights on one device, without the strategy's replicas."""
+    twin = Segmenter(network.config, network.classes, network.patch)
+    blank = tf.zeros([1, twin.stride, twin.stride, 3])
+    twin(blank, no_opinion(blank, twin.classes))
+    pairs = zip(
+        twin.trainable_variables, network.trainable_variables, strict=True
+    )
+    for old, new in pairs:
+        old.assign(new.numpy())
+    return twin
+
+
+def _norms(network: Segmenter) -> list[tf.keras.layers.BatchNormalization]:
+    """In an order that only the network's shape decides."""
+    kind = tf.keras.layers.BatchNormalization
+    return [part for part in network.submodules if isinstance(part, kind)]
