@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from histogan_tf import preprocess
 from histogan_tf.canvas import padding
+from histogan_tf.models import layers
 from histogan_tf.models.segmenter import Segmenter, no_opinion
 from trainer.sources import Source
 
@@ -89,7 +90,7 @@ def _twin(network: Segmenter) -> Segmenter:
     return twin
 
 
-def _norms(network: Segmenter) -> list[tf.keras.layers.BatchNormalization]:
+def _norms(network: Segmenter) -> list[layers.BatchNorm]:
     """In an order that only the network's shape decides."""
-    kind = tf.keras.layers.BatchNormalization
+    kind = layers.BatchNorm
     return [part for part in network.submodules if isinstance(part, kind)]

@@ -12,6 +12,7 @@ by TensorFlow Addons, the only import of it here.
 """
 
 import warnings
+from typing import Any
 
 import tensorflow as tf
 
@@ -191,9 +192,23 @@ class ModulatedBlock(tf.keras.layers.Layer):
         return x + h
 
 
-def batch_norm() -> tf.keras.layers.Layer:
-    """Batch norm over all replicas; its moving averages span 33 batches."""
-    return layers.BatchNormalization(momentum=0.97, synchronized=True)
+class BatchNorm(tf.keras.layers.BatchNormalization):
+    """Keras' batch norm over all replicas, whose variables are all mirrored.
+
+    Keras keeps a replica's own moving averages and means them when they are
+    read: a message between machines, which a worker that saves alone would
+    wait for in vain. They are the same on all replicas anyway.
+    """
+
+    def __init__(self) -> None:
+        """Moving averages span about 33 batches."""
+        super().__init__(momentum=0.97, synchronized=True)
+
+    def add_weight(self, **settings: Any) -> tf.Variable:
+        """As Keras' own, mirrored."""
+        settings["synchronization"] = tf.VariableSynchronization.AUTO
+        settings["aggregation"] = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        return super().add_weight(**settings)
 
 
 class NormedConv(tf.keras.layers.Layer):
@@ -205,7 +220,7 @@ class NormedConv(tf.keras.layers.Layer):
 
     def __init__(self, width: int, size: int = 3, gain: float = 2.0):
         super().__init__()
-        self.norm = batch_norm()
+        self.norm = BatchNorm()
         self.conv = Conv(width, size, gain, bias=False)
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:

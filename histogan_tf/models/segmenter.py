@@ -39,7 +39,7 @@ class Segmenter(tf.keras.Model):
         self.down = [layers.Conv(w, 1, bias=False) for w in widths[1:]]
         self.up = [layers.Conv(w, 1, bias=False) for w in widths[:-1]]
         self.decoders = [layers.NormedConv(w) for w in widths[:-1]]
-        self.last_norm = layers.batch_norm()
+        self.last_norm = layers.BatchNorm()
         self.last = tf.keras.layers.Conv2D(
             classes * patch**2, 1, dtype="float32"
         )
