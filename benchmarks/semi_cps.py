@@ -61,7 +61,6 @@ class CrossModel(SegmenterModel):
         self, batch: Batch, training: bool = False
     ) -> dict[str, tf.Tensor]:
         """Both networks' real lesson, and what each learns of the other."""
-        self.teach(batch["image"], training)
         logits = [
             self.read(network, batch["image"], training)
             for network in (self.segmenter, self.partner)

@@ -23,7 +23,7 @@ from histogan_tf.models import layers
 from histogan_tf.models.segmenter import Segmenter, no_opinion
 from trainer.sources import Source
 
-# More tiles, or more of each, move no statistic by anything worth the time.
+# Bounds the time and the memory that large sets take.
 _TILES, _SIDE = 64, 1024
 
 

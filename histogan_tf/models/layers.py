@@ -218,10 +218,10 @@ class NormedConv(tf.keras.layers.Layer):
     rounding noise, which Adam makes full steps of.
     """
 
-    def __init__(self, width: int, size: int = 3, gain: float = 2.0):
+    def __init__(self, width: int, gain: float = 2.0):
         super().__init__()
         self.norm = BatchNorm()
-        self.conv = Conv(width, size, gain, bias=False)
+        self.conv = Conv(width, gain=gain, bias=False)
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[B, H, W, C] -> [B, H, W, width]."""
