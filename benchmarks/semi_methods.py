@@ -204,14 +204,9 @@ def _plain(
 
 
 def _train(source: Source, phase: Phase) -> Segmenter:
-    """Trains the segmenter; returns its average, built and restored."""
+    """Trains the segmenter; returns its average."""
     _train_phase(source, phase)
-    network = run_dir.load_segmenter(source.run, SEGMENTER)
-    # Weights come with the first call, which must not be in a traced step.
-    side = source.config.segmenter.crop
-    blank = tf.zeros([1, side, side, 3])
-    network(blank, no_opinion(blank, source.manifest.classes.count))
-    return network
+    return run_dir.load_segmenter(source.run, SEGMENTER)
 
 
 def _train_phase(source: Source, phase: Phase) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from histogan_tf.config import Config
+from histogan_tf.data import colour
 from histogan_tf.models import layers
 from histogan_tf.models.generator import Generator, noise_fields
 from histogan_tf.models.segmenter import Segmenter, no_opinion
@@ -34,6 +35,13 @@ class Pyramid:
             2 ** (count - 1 - k) * max(s.generator.stride, s.segmenter.stride)
             for k, s in enumerate(self.config.stages)
         )
+
+    def make_variables(self) -> None:
+        """Makes all variables, which checkpoints and traced steps look for."""
+        side, one = self.multiple, tf.zeros([1], tf.int64)
+        blank = tf.zeros([1, side, side, self.classes])
+        self.paint(blank, tf.zeros([1, colour.STYLE_SIZE]), one)
+        self.segment(tf.zeros([1, side, side, 3]))
 
     def paint(
         self,

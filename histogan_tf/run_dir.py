@@ -205,31 +205,44 @@ def load_pyramid(run: RunDir) -> Pyramid:
     """The averaged networks of every stage.
 
     Raises:
-      InputError: a stage has no checkpoint.
+      InputError: a stage has no checkpoint, or one of other networks.
     """
     config, count = run.config(), run.classes().count
-    stages = []
-    for index in range(len(config.stages)):
-        networks = blank_networks(config, index, count)
+    stages = range(len(config.stages))
+    networks = tuple(blank_networks(config, k, count) for k in stages)
+    pyramid = Pyramid(config, count, networks)
+    pyramid.make_variables()
+    for index, stage in enumerate(networks):
         _restore(
             latest_checkpoint(run, stage_name(index)),
-            average_generator=networks.generator,
-            average_segmenter=networks.segmenter,
+            average_generator=stage.generator,
+            average_segmenter=stage.segmenter,
         )
-        stages.append(networks)
-    return Pyramid(config, count, tuple(stages))
+    return pyramid
 
 
 def load_segmenter(run: RunDir, phase: str = "segmenter") -> Segmenter:
-    """The averaged network of the phase `segmenter` or `judge`."""
+    """The averaged network of the phase `segmenter` or `judge`.
+
+    Raises:
+      InputError: the phase has no checkpoint, or one of another network.
+    """
     config = run.config()
     settings = {"segmenter": config.segmenter, "judge": config.judge}[phase]
     network = Segmenter(settings.network, run.classes().count, settings.patch)
+    network.make_variables()
     _restore(latest_checkpoint(run, phase), average_segmenter=network)
     return network
 
 
 def _restore(path: str, **networks: tf.keras.Model) -> None:
-    # Weights come when the networks are first called: restore is deferred.
+    """Reads the weights of networks whose variables are made."""
     holder = tf.train.Checkpoint(**networks)
-    tf.train.Checkpoint(model=holder).restore(path).expect_partial()
+    try:
+        status = tf.train.Checkpoint(model=holder).read(path)
+        status.assert_existing_objects_matched().expect_partial()
+    except (AssertionError, ValueError) as error:
+        raise InputError(
+            f"{path}: holds other networks than this histogan_tf makes; use"
+            " the version that trained it, or train anew"
+        ) from error

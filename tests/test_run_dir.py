@@ -9,6 +9,7 @@ import tensorflow as tf
 from histogan_tf import config_json, presets, run_dir
 from histogan_tf.data import classes, phantom
 from histogan_tf.errors import InputError
+from histogan_tf.models.segmenter import Segmenter
 
 DATA = {"hash": "a" * 64, "styles": []}
 
@@ -169,8 +170,6 @@ def test_networks_come_back_with_their_averaged_weights(random_run):
     path = run_dir.latest_checkpoint(run, "judge")
     reader = tf.train.load_checkpoint(path)
     network = run_dir.load_segmenter(run, "judge")
-    image = tf.zeros([1, 16, 16, 3])
-    network(image, tf.fill([1, 16, 16, 3], 1 / 3))
     stored = {
         name.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE"): name
         for name in reader.get_variable_to_shape_map()
@@ -178,3 +177,22 @@ def test_networks_come_back_with_their_averaged_weights(random_run):
     }
     name = stored["model/average_segmenter/last/kernel"]
     np.testing.assert_array_equal(network.last.kernel, reader.get_tensor(name))
+
+
+def test_checkpoints_of_other_networks_are_refused(run, table):
+    settings = presets.tiny().judge
+    network = Segmenter(settings.network, table.count, settings.patch)
+    network.make_variables()
+    wider = Segmenter(settings.network, table.count + 1, settings.patch)
+    wider.make_variables()
+    # As those of the time before batch norm: a layer is not there at all.
+    short = tf.train.Checkpoint(first=network.first)
+    path = run.phase("judge") / "checkpoints" / "ckpt-1"
+    for stored in (wider, short):
+        holder = tf.train.Checkpoint(average_segmenter=stored)
+        tf.train.Checkpoint(model=holder).write(str(path))
+        index = f'model_checkpoint_path: "{path.name}"'
+        (path.parent / "checkpoint").write_text(index)
+        with pytest.raises(InputError, match="other networks") as error:
+            run_dir.load_segmenter(run, "judge")
+        assert one_line(error).startswith(f"{path}: ")

@@ -80,8 +80,7 @@ def calibrate(network: Segmenter, tiles: Iterable[np.ndarray]) -> None:
 def _twin(network: Segmenter) -> Segmenter:
     """The same weights on one device, without the strategy's replicas."""
     twin = Segmenter(network.config, network.classes, network.patch)
-    blank = tf.zeros([1, twin.stride, twin.stride, 3])
-    twin(blank, no_opinion(blank, twin.classes))
+    twin.make_variables()
     pairs = zip(
         twin.trainable_variables, network.trainable_variables, strict=True
     )

@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from histogan_tf import run_dir
 from histogan_tf.config import SegmenterConfig
-from histogan_tf.data import colour
 from histogan_tf.models import lessons, other_stain
 from histogan_tf.models.lessons import Lesson, Paint
 from histogan_tf.models.other_stain import View
@@ -48,10 +47,6 @@ def painter(source: Source) -> Paint:
         drawn = other_stain.drawn_styles(styles, seed, _STYLE, jitter)
         return pyramid.paint(mask, drawn, seed)[-1]
 
-    # Makes the variables, which a traced step must find in place.
-    side, one = pyramid.multiple, tf.zeros([1], tf.int64)
-    blank = tf.zeros([1, side, side, pyramid.classes])
-    paint(blank, tf.zeros([1, colour.STYLE_SIZE]), one)
     return paint
 
 

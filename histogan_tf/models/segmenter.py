@@ -62,3 +62,8 @@ class Segmenter(tf.keras.Model):
             h = h + self.decoders[level](h, training=training)
         h = self.last(layers.leaky(self.last_norm(h, training=training)))
         return layers.unfold(h, self.patch)
+
+    def make_variables(self) -> None:
+        """Makes all variables, which checkpoints and traced steps look for."""
+        blank = tf.zeros([1, self.stride, self.stride, 3])
+        self(blank, no_opinion(blank, self.classes))
