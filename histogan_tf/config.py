@@ -109,8 +109,8 @@ class SegmenterConfig:
     """A segmenter trained by itself at the finest scale.
 
     `synthetic` is the weight of tissue that the pyramid paints, beside real
-    images' 1; with `pseudo_labels` pyramid and judge label the unlabelled
-    images. `restain` is the share of real images that it reads in the
+    images' 1; with `pseudo_labels` the judge labels the unlabelled images.
+    `restain` is the share of real images that it reads in the
     stain of another training tile. `patch` is the side in pixels of what its
     finest level takes at once.
     """

@@ -20,7 +20,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from histogan_tf import config_json
+from histogan_tf import checkpoints, config_json
 from histogan_tf.config import Config
 from histogan_tf.data import classes
 from histogan_tf.data.classes import ClassTable
@@ -238,11 +238,4 @@ def load_segmenter(run: RunDir, phase: str = "segmenter") -> Segmenter:
 def _restore(path: str, **networks: tf.keras.Model) -> None:
     """Reads the weights of networks whose variables are made."""
     holder = tf.train.Checkpoint(**networks)
-    try:
-        status = tf.train.Checkpoint(model=holder).read(path)
-        status.assert_existing_objects_matched().expect_partial()
-    except (AssertionError, ValueError) as error:
-        raise InputError(
-            f"{path}: holds other networks than this histogan_tf makes; use"
-            " the version that trained it, or train anew"
-        ) from error
+    checkpoints.restore(tf.train.Checkpoint(model=holder), path)

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from histogan_tf.config import NetworkConfig
 from histogan_tf.models import losses
-from histogan_tf.models.discriminator import Discriminator
+from histogan_tf.models.discriminator import Discriminator, beside_detail
 
 WIDTHS = (4, 6, 8)
 
@@ -65,3 +65,22 @@ def test_every_weight_gets_a_gradient():
     ):
         assert gradient is not None, variable.name
         assert np.abs(gradient).max() > 0, variable.name
+
+
+def test_detail_is_four_times_what_3x3_averages_lack():
+    image = np.zeros((1, 6, 6, 3), np.float32)
+    image[0, 2, 3] = 1, -0.9, 0.45
+    seen = beside_detail(tf.constant(image)).numpy()
+    np.testing.assert_array_equal(seen[..., :3], image)
+    wanted = np.zeros((6, 6))
+    wanted[1:4, 2:5] = -4 / 9
+    wanted[2, 3] = 4 * (1 - 1 / 9)
+    for channel, value in enumerate((1, -0.9, 0.45)):
+        np.testing.assert_allclose(
+            seen[0, ..., 3 + channel], value * wanted, atol=1e-6
+        )
+
+
+def test_even_colour_has_no_detail_up_to_the_border():
+    image = tf.fill([2, 8, 8, 3], 0.7)
+    assert np.abs(beside_detail(image)[..., 3:]).max() < 1e-5

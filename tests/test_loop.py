@@ -112,6 +112,16 @@ def test_resumes_at_the_newest_checkpoint(tmp_path):
     )
 
 
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    train(make_phase(tmp_path, steps=2))
+    wider = make_phase(tmp_path, build=lambda: Line(2))
+    with pytest.raises(InputError, match="other networks") as error:
+        train(wider)
+    text = str(error.value)
+    assert text.startswith(f"{tmp_path}/checkpoints/ckpt-2: ")
+    assert "\n" not in text
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_bad_loss_stops_and_keeps_the_last_checkpoint(tmp_path, bad):
     values = [1, 2, 3, bad, 5, 6]

@@ -21,6 +21,7 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
+from histogan_tf import checkpoints
 from histogan_tf.errors import InputError
 from trainer.team import Team
 
@@ -179,11 +180,14 @@ class Saves:
         )
 
     def restore(self) -> int:
-        """Loads the newest checkpoint, if any; returns the steps done."""
+        """Loads the newest checkpoint, if any; returns the steps done.
+
+        Raises:
+          InputError: it is of another model.
+        """
         newest = self.manager.latest_checkpoint
         if newest is not None:
-            status = self.checkpoint.restore(newest)
-            status.assert_existing_objects_matched()
+            checkpoints.restore(self.checkpoint, newest)
         return int(self.step.numpy())
 
     def save(self, step: int) -> None:

@@ -169,8 +169,8 @@ def _batches(
         if crops.labelled < crops.batch:
             unlabelled = source.tiles("train", "unlabelled", mpp)
         if pseudo and unlabelled:
-            teachers = pseudo_labels.teachers(source)
-            unlabelled = pseudo_labels.labelled(teachers, unlabelled)
+            teacher = pseudo_labels.teacher(source)
+            unlabelled = pseudo_labels.labelled(teacher, unlabelled)
         return dataset.training_batches(
             labelled, unlabelled, crops, start, rows
         )

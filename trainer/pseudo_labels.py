@@ -1,16 +1,15 @@
-"""Pseudo-labels: pyramid and judge read the tiles that nobody labelled.
+"""Pseudo-labels: the judge reads the tiles that nobody labelled.
 
-In: a run whose stages and judge are trained, its unlabelled tiles at the
-finest scale. Out: the same tiles, kept in memory, with their probabilities as
-soft labels (Lee 2013).
+In: a run whose judge is trained, its unlabelled tiles at the finest scale.
+Out: the same tiles, kept in memory, with its probabilities as soft labels
+(Lee 2013).
 
-An opinion is half the pyramid's, the mean over all stages, which see the
-tissue at different scales and so err in different places, and half that of
-the judge, which has seen no painted tissue. It is the mean over the tile as
-it is and in the stains of other tiles (Reinhard et al. 2001; means of several
-views: Radosavovic et al. 2018): the networks have learnt each mask in many
-stains, so what they say in one stain only is noise. Whole tiles are read, as
-networks see more of their surroundings than a crop holds.
+An opinion is the mean over the tile as it is and in the stains of other tiles
+(Reinhard et al. 2001; means of several views: Radosavovic et al. 2018): the
+judge has learnt each mask in many stains, so what it says in one stain only
+is noise. Whole tiles are read, as a network sees more of their surroundings
+than a crop holds. The stages' segmenters have no say: they read worse
+(figures in WORKSPACE_NOTES.md).
 """
 
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from histogan_tf import preprocess, run_dir
-from histogan_tf.canvas import Canvas, Reader, segment_with
+from histogan_tf.canvas import Reader, segment_with
 from histogan_tf.data import colour, dataset
 from histogan_tf.data.dataset import Tiles
 from histogan_tf.models import other_stain
@@ -31,14 +30,13 @@ _STYLE = 3002  # stream of noise, see `teaching.painter`
 
 
 @dataclass(frozen=True)
-class Teachers:
-    """The trained networks that label tiles.
+class Teacher:
+    """The trained judge, who labels tiles.
 
-    They read a tile in `stains` other stains, drawn from `styles`, those of
+    It reads a tile in `stains` other stains, drawn from `styles`, those of
     all training tiles, float32 [M, 6].
     """
 
-    pyramid: Canvas
     judge: Reader
     styles: tf.Tensor
     stains: int
@@ -46,7 +44,7 @@ class Teachers:
     def opinion(
         self, image: np.ndarray, style: np.ndarray, place: int
     ) -> np.ndarray:
-        """What both say of a tile, the mean over its stains.
+        """What the judge says of a tile, the mean over its stains.
 
         Args:
           image: uint8 [H, W, 3] at the finest um/px, of `style` [6].
@@ -56,7 +54,7 @@ class Teachers:
           float32 [H, W, N], probabilities.
         """
         views = [image, *self._restained(image, style, place)]
-        return np.mean([self._read(view) for view in views], axis=0)
+        return np.mean([self.judge(view) for view in views], axis=0)
 
     def _restained(
         self, image: np.ndarray, style: np.ndarray, place: int
@@ -68,29 +66,19 @@ class Teachers:
             moved = colour.restain(unit, style[None], new[None])
             yield preprocess.unit_to_uint8(moved)[0].numpy()
 
-    def _read(self, image: np.ndarray) -> np.ndarray:
-        size = image.shape[:2]
-        stages = self.pyramid.segment_images(image[None])
-        full = [tf.image.resize(p, size, "bilinear") for p in stages]
-        pyramid = tf.add_n(full) / float(len(full))
-        judge = self.judge.read_images(image[None])
-        return ((pyramid + judge) / 2.0)[0].numpy()
 
-
-def teachers(source: Source) -> Teachers:
-    """Those of a run whose stages and judge are trained."""
-    run = source.run
-    judge = run_dir.load_segmenter(run, "judge")
-    return Teachers(
-        Canvas(run_dir.load_pyramid(run)),
-        segment_with(judge, run.classes().count),
+def teacher(source: Source) -> Teacher:
+    """That of a run whose judge is trained."""
+    judge = run_dir.load_segmenter(source.run, "judge")
+    return Teacher(
+        segment_with(judge, source.run.classes().count),
         source.styles(),
-        # Networks that know one stain only are asked in that alone.
-        _STAINS if source.config.losses.restain else 0,
+        # A network that knows one stain only is asked in that alone.
+        _STAINS if source.config.judge.restain else 0,
     )
 
 
-def labelled(by: Teachers, tiles: Tiles) -> Tiles:
+def labelled(by: Teacher, tiles: Tiles) -> Tiles:
     """Unlabelled tiles at the finest scale with soft labels."""
 
     def read() -> Iterator[dict[str, np.ndarray]]:

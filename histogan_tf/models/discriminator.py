@@ -12,6 +12,19 @@ import tensorflow as tf
 from histogan_tf.config import NetworkConfig
 from histogan_tf.models import layers
 
+# Colour varies ten times as much as detail: a critic that saw both alike let
+# generators cover the stroma with a weave of 2 to 3 px.
+_DETAIL = 4.0
+
+
+def beside_detail(image: tf.Tensor) -> tf.Tensor:
+    """An image and, four times, its difference to its 3x3 averages.
+
+    [B, H, W, 3] -> [B, H, W, 6].
+    """
+    detail = _DETAIL * (image - layers.soften(image))
+    return tf.concat([image, detail], axis=-1)
+
 
 class Discriminator(tf.keras.Model):
     """Encoder-decoder critic with `classes` + 1 outputs a pixel."""
@@ -31,7 +44,7 @@ class Discriminator(tf.keras.Model):
 
     def call(self, image: tf.Tensor, training: bool = False) -> tf.Tensor:
         """See the module."""
-        h = self.first(image, training=training)
+        h = self.first(beside_detail(image), training=training)
         skips = []
         for level, blocks in enumerate(self.encoders):
             if level:
