@@ -48,7 +48,7 @@ def native(seed: int) -> Config:
     segmenter = SegmenterConfig(
         128,
         8,
-        700,
+        1400,
         network=_net(16, 32, 48, 64),
         augment=_PLAIN,
         patch=2,
