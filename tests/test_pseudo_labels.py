@@ -96,8 +96,12 @@ def test_tiles_get_labels_and_keep_the_rest(teacher):
         ),
         2,
     )
-    found = pseudo_labels.labelled(teacher, unlabelled)
+    told = []
+    found = pseudo_labels.labelled(teacher, unlabelled, told.append)
     assert found.count == 2
+    assert told[0] == "the judge labels tiles: 0/2"
+    assert told[1].startswith("the judge labels tiles: 1/2, about ")
+    assert len(told) == 2
     read = list(found.dataset.as_numpy_iterator())
     for place, (tile, one) in enumerate(zip(read, images, strict=True)):
         np.testing.assert_array_equal(tile["image"], one)

@@ -302,7 +302,7 @@ def test_a_bad_loss_ends_the_program(train, records, tmp_path, monkeypatch):
     folder = run.phase("stages/0")
     values = [1, 2, float("nan"), 4]
     phase = replace(make_phase(folder, values, 4), name="stages/0")
-    monkeypatch.setattr(phases, "phases", lambda source: [phase])
+    monkeypatch.setattr(phases, "phases", lambda source, tell: [phase])
     monkeypatch.setattr(watching, "Watch", lambda *_: Notes())
     path = write_config(tmp_path / "config.json", config)
     refused(

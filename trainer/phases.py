@@ -6,6 +6,7 @@ model, its data and its folder. Stages are independent of one another; the
 judge needs real labels only; the final segmenter needs all of them.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -14,28 +15,34 @@ import tensorflow as tf
 from histogan_tf import run_dir
 from histogan_tf.config import AugmentConfig, NetworkConfig, SegmenterConfig
 from histogan_tf.data import dataset
-from histogan_tf.data.dataset import CropSettings
+from histogan_tf.data.dataset import CropSettings, Tiles
 from histogan_tf.errors import InputError
 from histogan_tf.models.lessons import Lesson
 from histogan_tf.models.segmenter_model import SegmenterModel
 from histogan_tf.models.stage import StageModel, labelled_count
 from trainer import calibration, pseudo_labels, teaching
 from trainer.loop import Phase
+from trainer.pseudo_labels import Tell, silent
 from trainer.sources import Source
 
 # Seeds of the phases after the stages, which take 0, 1, ...
 _SEGMENTER, _JUDGE, _SEEDS = 62, 63, 64
 
 
-def phases(source: Source) -> list[Phase]:
-    """All phases in the order of training."""
+def phases(source: Source, tell: Tell = silent) -> list[Phase]:
+    """All phases in the order of training.
+
+    `tell` hears of work before a phase's first step.
+    """
     config = source.config
     stages = [stage_phase(source, k) for k in range(len(config.stages))]
     alone = replace(source, config=replace(config, labelled_share=1.0))
     return [
         *stages,
         segmenter_phase(alone, "judge", config.judge, _JUDGE),
-        segmenter_phase(source, "segmenter", config.segmenter, _SEGMENTER),
+        segmenter_phase(
+            source, "segmenter", config.segmenter, _SEGMENTER, tell=tell
+        ),
     ]
 
 
@@ -85,6 +92,7 @@ def segmenter_phase(
     settings: SegmenterConfig,
     salt: int,
     teach: Callable[[Source, SegmenterConfig], Sequence[Lesson]] | None = None,
+    tell: Tell = silent,
 ) -> Phase:
     """The phase of a segmenter by itself, at the finest scale.
 
@@ -94,11 +102,15 @@ def segmenter_phase(
       settings: its own.
       salt: makes its seeds differ from other phases'.
       teach: gives its lessons; those of its settings by default.
+      tell: hears how far the judge is with its pseudo-labels.
     """
     config = source.config
     crops = _crops(
         source, settings.crop, settings.batch, salt, settings.augment
     )
+    label = None
+    if settings.pseudo_labels:
+        label = functools.partial(_label, source, tell)
     networks = [settings.network]
     if settings.synthetic:
         networks += [settings.network, config.stages[-1].generator]
@@ -114,7 +126,7 @@ def segmenter_phase(
             classes,
             (teach or teaching.lessons_of)(source, settings),
         ),
-        _batches(source, config.finest_mpp, crops, settings.pseudo_labels),
+        _batches(source, config.finest_mpp, crops, label),
         seed=crops.seed + 1,
         work=work(settings.crop, settings.batch, networks),
         finish=_calibration(source, config.finest_mpp),
@@ -157,8 +169,15 @@ def _calibration(
     return finish
 
 
+def _label(source: Source, tell: Tell, tiles: Tiles) -> Tiles:
+    return pseudo_labels.labelled(pseudo_labels.teacher(source), tiles, tell)
+
+
 def _batches(
-    source: Source, mpp: float, crops: CropSettings, pseudo: bool = False
+    source: Source,
+    mpp: float,
+    crops: CropSettings,
+    label: Callable[[Tiles], Tiles] | None = None,
 ) -> Callable[[int, range], tf.data.Dataset]:
     """Batches of a phase as a function of first step and rows."""
 
@@ -168,9 +187,8 @@ def _batches(
         unlabelled = None
         if crops.labelled < crops.batch:
             unlabelled = source.tiles("train", "unlabelled", mpp)
-        if pseudo and unlabelled:
-            teacher = pseudo_labels.teacher(source)
-            unlabelled = pseudo_labels.labelled(teacher, unlabelled)
+        if label and unlabelled:
+            unlabelled = label(unlabelled)
         return dataset.training_batches(
             labelled, unlabelled, crops, start, rows
         )

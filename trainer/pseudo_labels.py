@@ -12,7 +12,8 @@ than a crop holds. The stages' segmenters have no say: they read worse
 (figures in WORKSPACE_NOTES.md).
 """
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,8 +26,14 @@ from histogan_tf.data.dataset import Tiles
 from histogan_tf.models import other_stain
 from trainer.sources import Source
 
+Tell = Callable[[str], None]
+
 _STAINS = 5
 _STYLE = 3002  # stream of noise, see `teaching.painter`
+
+
+def silent(text: str) -> None:
+    """Tells nobody."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +85,27 @@ def teacher(source: Source) -> Teacher:
     )
 
 
-def labelled(by: Teacher, tiles: Tiles) -> Tiles:
-    """Unlabelled tiles at the finest scale with soft labels."""
+def labelled(by: Teacher, tiles: Tiles, tell: Tell = silent) -> Tiles:
+    """Unlabelled tiles at the finest scale with soft labels.
+
+    `tell` hears of every tenth part, which on many tiles is minutes.
+    """
 
     def read() -> Iterator[dict[str, np.ndarray]]:
+        start = time.monotonic()
         for place, tile in enumerate(tiles.dataset.as_numpy_iterator()):
+            if place * 10 // tiles.count > (place - 1) * 10 // tiles.count:
+                tell(_progress(place, tiles.count, time.monotonic() - start))
             found = by.opinion(tile["image"], tile["style"], place)
             labels = preprocess.to_uint8(255.0 * found).numpy()
             yield tile | {"labels": labels}
 
     return dataset.kept(read(), tiles.count)
+
+
+def _progress(done: int, count: int, seconds: float) -> str:
+    text = f"the judge labels tiles: {done}/{count}"
+    if not done:
+        return text
+    minutes = seconds / done * (count - done) / 60
+    return f"{text}, about {minutes:.0f} min left"

@@ -123,7 +123,14 @@ def main() -> None:
 def train() -> None:
     """Opens or makes the run directory and trains its phases in order."""
     from histogan_tf.data import manifest as manifests
-    from trainer import bars, opening, phases, sources, strategies
+    from trainer import (
+        bars,
+        opening,
+        phases,
+        pseudo_labels,
+        sources,
+        strategies,
+    )
     from trainer.team import Team
 
     manifest = manifests.load(FLAGS.data)
@@ -137,12 +144,16 @@ def train() -> None:
     team = Team(strategy)
     run = opening.open_run(FLAGS.run_dir, config, manifest, team)
     source = sources.Source(config, manifest, run)
-    todo = phases.phases(source)
+    todo = phases.phases(source, _tell if team.lead else pseudo_labels.silent)
     if chosen:
         todo = [todo[k] for k in chosen]
     with bars.Bars(todo) as shown:
         for phase in todo:
             _train_phase(phase, team, lambda p: _watch(p, source, shown, team))
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(f"{text}\n")  # a running bar lets it pass above
 
 
 def _announce() -> None:
