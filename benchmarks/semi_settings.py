@@ -28,16 +28,16 @@ def _net(*widths: int) -> NetworkConfig:
 
 
 # The demo's three stages, whose two coarsest segmenters are larger and see
-# more of the tissue, and one more stage to 1.24 um/px.
+# more of the tissue, and one more stage to 1.24 um/px; longer at fine scales.
 _FIRST, _SECOND, _THIRD = presets.demo().stages
 _STAGES = (
     replace(_FIRST, batch=32, thin=2, segmenter=_net(24, 48, 64)),
     replace(
         _SECOND, batch=16, thin=4, steps=900, segmenter=_net(24, 48, 64, 96)
     ),
-    replace(_THIRD, steps=300),
+    replace(_THIRD, steps=600),
     StageConfig(
-        96, 2, 300, 10.0,
+        96, 2, 600, 10.0,
         _net(12, 16), _net(12, 16, 24), _net(8, 16, 24),
     ),
 )  # fmt: skip
