@@ -110,9 +110,9 @@ class SegmenterConfig:
 
     `synthetic` is the weight of tissue that the pyramid paints, beside real
     images' 1; with `pseudo_labels` the judge labels the unlabelled images.
-    `restain` is the share of real images that it reads in the
-    stain of another training tile. `patch` is the side in pixels of what its
-    finest level takes at once.
+    `restain` is the share of real images that it reads in the stain of
+    another training tile. `patch` is the side in pixels of what its finest
+    level takes at once.
     """
 
     crop: int = ranged(96, 8, 8192)

@@ -95,8 +95,8 @@ def calibrate(model):
 
 def train(build, strategy, folder: pathlib.Path):
     """Five steps of four images; gives the watcher."""
-    # Not 3: there a value meets a threshold within rounding at stage 0's
-    # fourth step, and two replicas decide otherwise (1.5e-4; others: 2e-7).
+    # Not 3: there one input of a leaky ReLU in stage 0's critic lies 1.2e-7
+    # from zero at the fourth step, and its slope depends on rounding.
     phase = loop.Phase(
         "test", folder, 5, 4, build, batches, seed=4, finish=calibrate
     )
