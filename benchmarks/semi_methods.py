@@ -127,7 +127,7 @@ def mean_teacher(work: Work) -> Segmenter:
 
     def teach(source, settings):
         steady = lessons.consistent(_GRAIN)
-        more = Lesson("consistency", _MEAN_TEACHER, steady, _RAMP)
+        more = Lesson("consistency", _MEAN_TEACHER, steady, _RAMP, True)
         return [*teaching.lessons_of(source, settings), more]
 
     return _segmenter(work, teach)

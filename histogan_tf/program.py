@@ -25,6 +25,8 @@ def run(main: Callable[[], None]) -> None:
     """
     # 3, as TensorFlow's start-up messages call themselves errors.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # TensorFlow leaves oneDNN off without AVX-512: 1.4 times the time.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     app.run(lambda _: _guarded(main), flags_parser=_parse)
 
 

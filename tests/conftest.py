@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# As the programs do, so that both give the same.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 

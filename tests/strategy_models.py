@@ -36,9 +36,9 @@ def paint(mask, style, seed):
 restained = other_stain.restained(styles, 0.15, 0.8)
 some_lessons = [
     Lesson("labelled", 2.0, lessons.labelled(weights)),
-    Lesson("consistency", 1.0, lessons.consistent(0.05), ramp=0.5),
+    Lesson("consistency", 1.0, lessons.consistent(0.05), 0.5, taught=True),
     Lesson("stained", 1.0, lessons.labelled(weights, restained)),
-    Lesson("painted", 0.5, lessons.painted(weights, paint)),
+    Lesson("painted", 0.5, lessons.painted(weights, paint), taught=True),
 ]
 builds = {
     "stage 0": lambda: StageModel(config, 0, [1.0, 2.0]),

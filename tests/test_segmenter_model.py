@@ -48,9 +48,9 @@ def paint(mask, style, seed):
 def every_lesson():
     return (
         real(),
-        Lesson("consistency", 1.0, lessons.consistent(0.1), ramp=0.4),
+        Lesson("consistency", 1.0, lessons.consistent(0.1), 0.4, taught=True),
         Lesson("stained", 0.5, lessons.labelled(WEIGHTS, brighter)),
-        Lesson("painted", 0.5, lessons.painted(WEIGHTS, paint)),
+        Lesson("painted", 0.5, lessons.painted(WEIGHTS, paint), taught=True),
     )
 
 
@@ -71,6 +71,24 @@ def test_a_step_moves_the_network_and_its_average():
     assert any((v.numpy() != start[v.ref()]).any() for v in student)
 
 
+def test_without_a_teacher_statistics_follow_as_weights_do():
+    model = make_model(real())
+    before = [v.numpy() for v in model.average_segmenter.variables]
+    model.train_step(make_batch())
+    pairs = zip(
+        before,
+        model.segmenter.variables,
+        model.average_segmenter.variables,
+        strict=True,
+    )
+    moved = 0
+    for old, new, found in pairs:
+        wanted = old * 2 / 11 + new.numpy() * 9 / 11
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
+        moved += "moving" in found.name and (old != new.numpy()).any()
+    assert moved
+
+
 def test_terms_are_weighted_sums_over_the_global_batch():
     model, batch = make_model(real()), make_batch()
     assert model.term_names == ("segmenter/labelled",)
@@ -82,7 +100,7 @@ def test_terms_are_weighted_sums_over_the_global_batch():
 
 
 def test_the_teacher_is_the_average():
-    model = make_model(Lesson("gap", 1.0, lessons.consistent(0.0)))
+    model = make_model(Lesson("gap", 1.0, lessons.consistent(0.0), taught=True))
     batch = make_batch()
     # Without noise, student and teacher are the same until the first step.
     assert float(model.test_step(batch)["segmenter/gap"]) < 1e-10

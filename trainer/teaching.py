@@ -29,7 +29,7 @@ def lessons_of(source: Source, settings: SegmenterConfig) -> list[Lesson]:
     out = [Lesson("labelled", real, known)]
     if settings.synthetic:
         paint = lessons.painted(weights, painter(source))
-        out.append(Lesson("painted", settings.synthetic, paint))
+        out.append(Lesson("painted", settings.synthetic, paint, taught=True))
     return out
 
 

@@ -20,11 +20,14 @@ def copy(source: tf.keras.Model, twin: tf.keras.Model) -> None:
 
 
 def update(
-    source: tf.keras.Model, twin: tf.keras.Model, rate: tf.Tensor
+    source: tf.keras.Model,
+    twin: tf.keras.Model,
+    rate: tf.Tensor,
+    statistics: bool = False,
 ) -> None:
     """twin <- rate * twin + (1 - rate) * source, inside a replica.
 
-    Trained weights only: the twin's statistics are of what it reads itself.
+    `statistics`: those too; else the twin's are of what it reads itself.
     """
 
     def in_all_replicas(strategy, olds, news, rate):
@@ -34,7 +37,10 @@ def update(
         for old, new in zip(olds, news, strict=True):
             strategy.extended.update(old, assign, args=(new, rate))
 
+    olds, news = (
+        network.variables if statistics else network.trainable_variables
+        for network in (twin, source)
+    )
     tf.distribute.get_replica_context().merge_call(
-        in_all_replicas,
-        args=(twin.trainable_variables, source.trainable_variables, rate),
+        in_all_replicas, args=(olds, news, rate)
     )

@@ -2,7 +2,8 @@
 
 In: the student's `read` (images -> logits [B, H, W, N]), a batch as in
 `stage.py`, the teacher's probabilities of the batch's images [B, H, W, N]
-(the student's own average: mean teacher, Tarvainen & Valpola 2017).
+(the student's own average: mean teacher, Tarvainen & Valpola 2017), None where
+no lesson is `taught`.
 Out: a loss per image, float32 [B].
 
 Nothing passes between the images of a batch, which may lie on several
@@ -18,7 +19,7 @@ from histogan_tf.models import losses, noise
 from histogan_tf.models.other_stain import Batch, View, as_it_is
 
 Read = Callable[[tf.Tensor], tf.Tensor]
-Loss = Callable[[Read, Batch, tf.Tensor], tf.Tensor]
+Loss = Callable[[Read, Batch, tf.Tensor | None], tf.Tensor]
 Paint = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 
 _GRAIN = 1022
@@ -30,12 +31,14 @@ class Lesson:
 
     `ramp` is the share of the steps over which the weight rises to its full
     size, as exp(-5 (1 - t)^2) (Laine & Aila 2017); 0: it is full at once.
+    `taught`: the loss needs the teacher, who reads the batch only then.
     """
 
     name: str
     weight: float
     loss: Loss
     ramp: float = 0.0
+    taught: bool = False
 
     def weight_at(self, progress: tf.Tensor) -> tf.Tensor:
         """The weight after `progress`, 0 to 1, of the steps."""
@@ -59,7 +62,7 @@ def fit(logits: tf.Tensor, target: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
 def labelled(weights: tf.Tensor, view: View = as_it_is) -> Loss:
     """Images, as `view` shows them, and their masks."""
 
-    def loss(read: Read, batch: Batch, teacher: tf.Tensor) -> tf.Tensor:
+    def loss(read, batch, teacher):
         del teacher
         return fit(read(view(batch)), batch["labels"], weights)
 
@@ -69,7 +72,7 @@ def labelled(weights: tf.Tensor, view: View = as_it_is) -> Loss:
 def consistent(grain: float) -> Loss:
     """Mean teacher: the student, seeing noise, agrees where no label is."""
 
-    def loss(read: Read, batch: Batch, teacher: tf.Tensor) -> tf.Tensor:
+    def loss(read, batch, teacher):
         image = batch["image"]
         noisy = image + grain * noise.pixels(batch["seed"], _GRAIN, image, 3)
         gap = losses.consistency(read(noisy), teacher)
@@ -81,7 +84,7 @@ def consistent(grain: float) -> Loss:
 def painted(weights: tf.Tensor, paint: Paint) -> Loss:
     """Fresh tissue painted from the batch's masks, real or the teacher's."""
 
-    def loss(read: Read, batch: Batch, teacher: tf.Tensor) -> tf.Tensor:
+    def loss(read, batch, teacher):
         mask = complete(batch["labels"], teacher)
         image = paint(mask, batch["style"], batch["seed"])
         return fit(read(tf.stop_gradient(image)), mask, weights)

@@ -34,6 +34,7 @@ class SegmenterModel(tf.keras.Model):
         self.settings, self.classes = settings, classes
         # A tuple, as Keras would wrap a list of things that it cannot save.
         self.lessons = tuple(lessons)
+        self.taught = any(lesson.taught for lesson in lessons)
         self.ema = rates.ema
         self.segmenter = Segmenter(settings.network, classes, settings.patch)
         self.average_segmenter = Segmenter(
@@ -70,7 +71,9 @@ class SegmenterModel(tf.keras.Model):
             zip(tape.gradient(loss, variables), variables, strict=True)
         )
         decay = averages.decay(self.ema, self.segmenter_optimizer.iterations)
-        averages.update(self.segmenter, self.average_segmenter, decay)
+        averages.update(
+            self.segmenter, self.average_segmenter, decay, not self.taught
+        )
         return terms
 
     def test_step(self, batch: Batch) -> dict[str, tf.Tensor]:
@@ -89,7 +92,7 @@ class SegmenterModel(tf.keras.Model):
         self, batch: Batch, training: bool = False
     ) -> dict[str, tf.Tensor]:
         """Every lesson's loss, summed over images, over the global batch."""
-        teacher = self.teach(batch["image"], training)
+        teacher = self.teach(batch["image"], training) if self.taught else None
         step = tf.cast(self.segmenter_optimizer.iterations, tf.float32)
         progress = step / float(self.settings.steps)
         losses = {}
