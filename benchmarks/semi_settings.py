@@ -27,13 +27,13 @@ def _net(*widths: int) -> NetworkConfig:
     return NetworkConfig(widths)
 
 
-# The demo's three stages, whose two coarsest segmenters are larger and see
-# more of the tissue, and one more stage to 1.24 um/px; longer at fine scales.
+# The demo's three stages, whose two coarsest segmenters are larger, and one
+# more stage to 1.24 um/px; longer at fine scales.
 _FIRST, _SECOND, _THIRD = presets.demo().stages
 _STAGES = (
-    replace(_FIRST, batch=32, thin=2, segmenter=_net(24, 48, 64)),
+    replace(_FIRST, segmenter=_net(24, 48, 64)),
     replace(
-        _SECOND, batch=16, thin=4, steps=900, segmenter=_net(24, 48, 64, 96)
+        _SECOND, batch=8, thin=2, steps=900, segmenter=_net(24, 48, 64, 96)
     ),
     replace(_THIRD, steps=600),
     StageConfig(
@@ -52,6 +52,7 @@ def native(seed: int) -> Config:
         network=_net(16, 32, 48, 64),
         augment=_PLAIN,
         patch=2,
+        thin=2,
     )
     return Config(
         seed=seed,
@@ -67,7 +68,12 @@ def xnet128(seed: int) -> Config:
     """Whole images of 128 x 128 px; lengths are in pixels."""
     first, second, third, _ = _STAGES
     segmenter = SegmenterConfig(
-        128, 8, 700, network=_net(16, 32, 48, 64), augment=_PLAIN
+        128,
+        8,
+        700,
+        network=_net(16, 32, 48, 64),
+        augment=_PLAIN,
+        thin=2,
     )
     return Config(
         seed=seed,

@@ -37,6 +37,14 @@ def check(settings: Any) -> None:
             )
 
 
+def _check_thin(settings: Any) -> None:
+    if settings.batch % settings.thin:
+        raise InputError(
+            f"{type(settings).__name__}.thin: {settings.thin} is not allowed;"
+            f" use a divisor of batch, {settings.batch}"
+        )
+
+
 @dataclass(frozen=True)
 class NetworkConfig:
     """One encoder-decoder: channels per level, finest first."""
@@ -72,11 +80,7 @@ class StageConfig:
 
     def __post_init__(self) -> None:
         check(self)
-        if self.batch % self.thin:
-            raise InputError(
-                f"StageConfig.thin: {self.thin} is not allowed; use a divisor"
-                f" of batch, {self.batch}"
-            )
+        _check_thin(self)
         for name in ("generator", "critic", "segmenter"):
             stride = getattr(self, name).stride
             if self.crop % stride or self.crop % 2:
@@ -109,7 +113,8 @@ class SegmenterConfig:
     """A segmenter trained by itself at the finest scale.
 
     `synthetic` is the weight of tissue that the pyramid paints, beside real
-    images' 1; with `pseudo_labels` the judge labels the unlabelled images.
+    images' 1; it paints every `thin`-th mask of a batch. With `pseudo_labels`
+    the judge labels the unlabelled images.
     `restain` is the share of real images that it reads in the stain of
     another training tile. `patch` is the side in pixels of what its finest
     level takes at once.
@@ -124,9 +129,11 @@ class SegmenterConfig:
     network: NetworkConfig = NetworkConfig((16, 32, 48, 64))
     augment: AugmentConfig = AugmentConfig()
     patch: int = ranged(1, 1, 8)
+    thin: int = ranged(1, 1, 64)
 
     def __post_init__(self) -> None:
         check(self)
+        _check_thin(self)
         stride = self.patch * self.network.stride
         if self.crop % stride:
             raise InputError(
@@ -136,7 +143,9 @@ class SegmenterConfig:
 
     def alone(self) -> "SegmenterConfig":
         """The same without the pyramid's help: real labels only."""
-        return dataclasses.replace(self, synthetic=0.0, pseudo_labels=False)
+        return dataclasses.replace(
+            self, synthetic=0.0, pseudo_labels=False, thin=1
+        )
 
 
 @dataclass(frozen=True)

@@ -117,5 +117,7 @@ def test_settings_cannot_be_changed():
 
 def test_a_batch_divides_by_its_thinning():
     StageConfig(16, 12, thin=3)
-    with pytest.raises(InputError, match=r"thin: 5 is not.*divisor.*12"):
-        StageConfig(16, 12, thin=5)
+    assert SegmenterConfig(16, 12, thin=3).alone().thin == 1
+    for kind in (StageConfig, SegmenterConfig):
+        with pytest.raises(InputError, match=r"thin: 5 is not.*divisor.*12"):
+            kind(16, 12, thin=5)

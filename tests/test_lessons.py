@@ -84,6 +84,15 @@ def test_painted_pairs_complete_masks():
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
 
+def test_every_other_mask_is_painted_and_counts_twice():
+    batch, opinion = make_batch(), teacher()
+    seen = []
+    found = lessons.painted(WEIGHTS, paint, 2)(reader(seen), batch, opinion)
+    whole = lessons.painted(WEIGHTS, paint)(reader(), batch, opinion)
+    assert seen[0].shape[0] == 2
+    np.testing.assert_allclose(found, 2 * whole.numpy()[::2], rtol=1e-5)
+
+
 def test_weights_ramp_up():
     plain = lessons.Lesson("a", 2.0, lessons.labelled(WEIGHTS))
     assert float(plain.weight_at(tf.constant(0.0))) == 2

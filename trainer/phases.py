@@ -111,9 +111,10 @@ def segmenter_phase(
     label = None
     if settings.pseudo_labels:
         label = functools.partial(_label, source, tell)
-    networks = [settings.network]
+    cost = work(settings.crop, settings.batch, [settings.network])
     if settings.synthetic:
-        networks += [settings.network, config.stages[-1].generator]
+        pair = [settings.network, config.stages[-1].generator]
+        cost += work(settings.crop, settings.batch // settings.thin, pair)
     classes = source.manifest.classes.count
     return Phase(
         name,
@@ -128,7 +129,7 @@ def segmenter_phase(
         ),
         _batches(source, config.finest_mpp, crops, label),
         seed=crops.seed + 1,
-        work=work(settings.crop, settings.batch, networks),
+        work=cost,
         finish=_calibration(source, config.finest_mpp),
     )
 

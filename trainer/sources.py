@@ -120,7 +120,8 @@ def check_replicas(config: Config, replicas: int) -> None:
         f"stages.{k}.batch": (stage.batch, stage.thin)
         for k, stage in enumerate(config.stages)
     }
-    batches["segmenter.batch"] = (config.segmenter.batch, 1)
+    last = config.segmenter
+    batches["segmenter.batch"] = (last.batch, last.thin)
     batches["judge.batch"] = (config.judge.batch, 1)
     for name, (batch, thin) in batches.items():
         if batch % (thin * replicas):

@@ -28,7 +28,7 @@ def lessons_of(source: Source, settings: SegmenterConfig) -> list[Lesson]:
     known = lessons.labelled(weights, view(source, settings.restain))
     out = [Lesson("labelled", real, known)]
     if settings.synthetic:
-        paint = lessons.painted(weights, painter(source))
+        paint = lessons.painted(weights, painter(source), settings.thin)
         out.append(Lesson("painted", settings.synthetic, paint, taught=True))
     return out
 

@@ -4,7 +4,7 @@ In: the student's `read` (images -> logits [B, H, W, N]), a batch as in
 `stage.py`, the teacher's probabilities of the batch's images [B, H, W, N]
 (the student's own average: mean teacher, Tarvainen & Valpola 2017), None where
 no lesson is `taught`.
-Out: a loss per image, float32 [B].
+Out: a loss per image, float32 [B], or of every n-th image, n-fold.
 
 Nothing passes between the images of a batch, which may lie on several
 replicas.
@@ -81,13 +81,17 @@ def consistent(grain: float) -> Loss:
     return loss
 
 
-def painted(weights: tf.Tensor, paint: Paint) -> Loss:
-    """Fresh tissue painted from the batch's masks, real or the teacher's."""
+def painted(weights: tf.Tensor, paint: Paint, thin: int = 1) -> Loss:
+    """Fresh tissue painted from the batch's masks, real or the teacher's.
+
+    Every `thin`-th mask is painted, and counts `thin` times.
+    """
 
     def loss(read, batch, teacher):
-        mask = complete(batch["labels"], teacher)
-        image = paint(mask, batch["style"], batch["seed"])
-        return fit(read(tf.stop_gradient(image)), mask, weights)
+        some = {name: value[::thin] for name, value in batch.items()}
+        mask = complete(some["labels"], teacher[::thin])
+        image = paint(mask, some["style"], some["seed"])
+        return thin * fit(read(tf.stop_gradient(image)), mask, weights)
 
     return loss
 
