@@ -158,7 +158,7 @@ def _bars(axis, panel: _Panel) -> None:
     for offset, (label, heights) in pairs:
         places = [place + offset for place in range(len(panel.names))]
         drawn = axis.bar(places, heights, 0.4, label=label)
-        axis.bar_label(drawn, fmt="%.3g", fontsize=8)
+        axis.bar_label(drawn, fmt="%.0f", fontsize=8)
     axis.set_yscale("log")
     axis.set_xticks(range(len(panel.names)), panel.names, fontsize=8)
     axis.set_ylabel(panel.label)
