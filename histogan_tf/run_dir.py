@@ -209,12 +209,14 @@ def load_pyramid(run: RunDir) -> Pyramid:
     """
     config, count = run.config(), run.classes().count
     stages = range(len(config.stages))
+    # First, as networks take seconds to make.
+    paths = [latest_checkpoint(run, stage_name(k)) for k in stages]
     networks = tuple(blank_networks(config, k, count) for k in stages)
     pyramid = Pyramid(config, count, networks)
     pyramid.make_variables()
-    for index, stage in enumerate(networks):
+    for path, stage in zip(paths, networks, strict=True):
         _restore(
-            latest_checkpoint(run, stage_name(index)),
+            path,
             average_generator=stage.generator,
             average_segmenter=stage.segmenter,
         )
@@ -227,11 +229,11 @@ def load_segmenter(run: RunDir, phase: str = "segmenter") -> Segmenter:
     Raises:
       InputError: the phase has no checkpoint, or one of another network.
     """
-    config = run.config()
+    config, path = run.config(), latest_checkpoint(run, phase)
     settings = {"segmenter": config.segmenter, "judge": config.judge}[phase]
     network = Segmenter(settings.network, run.classes().count, settings.patch)
     network.make_variables()
-    _restore(latest_checkpoint(run, phase), average_segmenter=network)
+    _restore(path, average_segmenter=network)
     return network
 
 

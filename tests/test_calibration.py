@@ -9,7 +9,6 @@ import tensorflow as tf
 from histogan_tf import preprocess
 from histogan_tf.canvas import padding, segment_with
 from histogan_tf.config import NetworkConfig
-from histogan_tf.data.dataset import Tiles
 from histogan_tf.models import layers
 from histogan_tf.models.segmenter import Segmenter, no_opinion
 from trainer import calibration
@@ -88,58 +87,58 @@ def test_weights_stay_and_statistics_may_be_taken_again(network):
     assert len(network.variables) > len(trained)
 
 
-def kinds(**names):
-    """A data set's training images by kind: their names, in order."""
+def source_of(known, counts):
+    """A source of tiles by kind, which knows the styles of some of them."""
+    names = [f"t{n}" for n in range(sum(counts))]
+    parts = {"labelled": names[: counts[0]], "unlabelled": names[counts[0] :]}
     made = {
         kind: types.SimpleNamespace(
-            images=[types.SimpleNamespace(name=name) for name in given]
+            images=[types.SimpleNamespace(name=name) for name in part]
         )
-        for kind, given in names.items()
+        for kind, part in parts.items()
     }
-    train = types.SimpleNamespace(**made)
-    return types.SimpleNamespace(split={"train": train}.get)
-
-
-def source_of(known, counts):
-    """A source whose tile number n is grey of n, labelled ones first."""
     run = types.SimpleNamespace(
         data_path="data.json",
         read_json=lambda path: {"styles": [{"name": n} for n in known]},
     )
-    numbers = {
-        "labelled": range(counts[0]),
-        "unlabelled": range(counts[0], sum(counts)),
-    }
-    manifest = kinds(
-        **{kind: [f"t{n}" for n in each] for kind, each in numbers.items()}
+    manifest = types.SimpleNamespace(
+        split={"train": types.SimpleNamespace(**made)}.get,
+        shard_paths=lambda split, kind: [(split, *parts[kind])],
     )
     source = Source(None, manifest, run)
-
-    def tiles(split, kind, mpp):
-        assert (split, mpp) == ("train", 2.5)
-        each = np.array(list(numbers[kind]), np.uint8)
-        image = np.tile(each[:, None, None, None], (1, 2, 1030, 3))
-        data = tf.data.Dataset.from_tensor_slices({"image": image})
-        return Tiles(data, len(each))
-
-    object.__setattr__(source, "tiles", tiles)
+    object.__setattr__(source, "scale", lambda mpp: mpp)
     return source
 
 
-def numbers_of(source):
-    found = list(calibration.images(source, 2.5))
-    assert all(image.shape == (2, 1024, 3) for image in found)
-    return [int(image[0, 0, 0]) for image in found]
+@pytest.fixture
+def numbers_of(monkeypatch):
+    """Numbers of the tiles that are read; tile n is grey of n."""
+
+    def every_nth(shards, mpp, step, first):
+        ((split, *names),) = shards
+        assert (split, mpp) == ("train", 2.5)
+        each = np.array([int(name[1:]) for name in names], np.uint8)
+        image = np.tile(each[:, None, None, None], (1, 2, 1030, 3))
+        data = tf.data.Dataset.from_tensor_slices({"image": image})
+        return data.skip(first).shard(step, 0)
+
+    def numbers(source):
+        found = list(calibration.images(source, 2.5))
+        assert all(image.shape == (2, 1024, 3) for image in found)
+        return [int(image[0, 0, 0]) for image in found]
+
+    monkeypatch.setattr(calibration.dataset, "every_nth", every_nth)
+    return numbers
 
 
-def test_tiles_are_all_that_the_run_knows():
+def test_tiles_are_all_that_the_run_knows(numbers_of):
     every = [f"t{n}" for n in range(5)]
     assert numbers_of(source_of(every, (2, 3))) == [0, 1, 2, 3, 4]
     # A run of labelled images alone knows no other's style.
     assert numbers_of(source_of(every[:2], (2, 3))) == [0, 1]
 
 
-def test_of_many_tiles_64_at_most_are_read_spread_evenly():
+def test_of_many_tiles_64_at_most_are_read_spread_evenly(numbers_of):
     every = [f"t{n}" for n in range(150)]
     assert numbers_of(source_of(every, (30, 120))) == list(range(0, 150, 3))
     assert len(numbers_of(source_of(every[:128], (128, 1)))) <= 64

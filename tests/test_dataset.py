@@ -57,6 +57,21 @@ def take(batches, count):
     return list(batches.take(count).as_numpy_iterator())
 
 
+def test_every_other_tile_from_the_second_on(shards):
+    files = [shards["labelled"], shards["unlabelled"]]
+    whole = [
+        tile["image"]
+        for path, count in zip(files, (3, 2), strict=True)
+        for tile in take(
+            dataset.load_tiles([path], count, SCALE, True).dataset, count
+        )
+    ]
+    found = take(dataset.every_nth(files, SCALE, 2, 1), 5)
+    assert len(found) == 2
+    for tile, wanted in zip(found, whole[1::2], strict=True):
+        np.testing.assert_array_equal(tile["image"], wanted)
+
+
 # One tile
 
 

@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from histogan_tf import preprocess
 from histogan_tf.canvas import padding
+from histogan_tf.data import dataset
 from histogan_tf.models import layers
 from histogan_tf.models.segmenter import Segmenter, no_opinion
 from trainer.sources import Source
@@ -33,15 +34,17 @@ def images(source: Source, mpp: float) -> Iterator[np.ndarray]:
     Yields:
       uint8 [H, W, 3] at `mpp`, 1024 px a side at most.
     """
-    sets = [source.tiles("train", kind, mpp) for kind in source.known_kinds()]
-    total = sum(tiles.count for tiles in sets if tiles)
-    every = -(-total // _TILES)
-    place = 0
-    for tiles in filter(None, sets):
-        for tile in tiles.dataset.as_numpy_iterator():
-            if place % every == 0:
+    train, scale = source.manifest.split("train"), source.scale(mpp)
+    kinds = source.known_kinds()
+    counts = [len(getattr(train, kind).images) for kind in kinds]
+    every, place = -(-sum(counts) // _TILES), 0
+    for kind, count in zip(kinds, counts, strict=True):
+        shards = source.manifest.shard_paths("train", kind)
+        if count:
+            tiles = dataset.every_nth(shards, scale, every, -place % every)
+            for tile in tiles.as_numpy_iterator():
                 yield tile["image"][:_SIDE, :_SIDE]
-            place += 1
+        place += count
 
 
 def calibrate(network: Segmenter, tiles: Iterable[np.ndarray]) -> None:

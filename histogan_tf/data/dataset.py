@@ -70,15 +70,29 @@ def load_tiles(
       scale: see `Scale`.
       cache: keep the decoded tiles in memory.
     """
-    files = tf.data.TFRecordDataset([str(p) for p in shards])
-    tiles = files.map(
-        _as_is(lambda text: at_scale(records.decode(text), scale)),
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
-    )
+    tiles = every_nth(shards, scale, 1)
     if not cache:
         return Tiles(tiles, count)
     return kept(tiles.as_numpy_iterator(), count)
+
+
+def every_nth(
+    shards: Sequence[pathlib.Path], scale: Scale, step: int, first: int = 0
+) -> tf.data.Dataset:
+    """Tiles `first`, `first + step`, ... of record files, averaged to a scale.
+
+    No other tile is decoded, and none is kept.
+    """
+    files = tf.data.TFRecordDataset([str(p) for p in shards])
+    return (
+        files.skip(first)
+        .shard(step, 0)
+        .map(
+            _as_is(lambda text: at_scale(records.decode(text), scale)),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+    )
 
 
 def kept(tiles: Iterable[dict[str, np.ndarray]], count: int) -> Tiles:
