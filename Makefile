@@ -58,7 +58,7 @@ lock:
 	python3.11 -m venv .lock-venv
 	.lock-venv/bin/pip install --quiet pip-tools==7.6.2
 	env -u PIP_FIND_LINKS -u PIP_EXTRA_INDEX_URL PIP_CONFIG_FILE=/dev/null \
-	  .lock-venv/bin/pip-compile --quiet --no-config --extra dev \
+	  .lock-venv/bin/pip-compile --quiet --no-config --extra beam --extra dev \
 	  --generate-hashes --allow-unsafe --strip-extras --no-emit-options \
 	  --no-header --annotation-style line \
 	  --index-url https://pypi.org/simple \

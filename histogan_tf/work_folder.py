@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -69,8 +70,19 @@ def lasting_directory(
     folder = beside(target)
     claim(folder, identity)
     yield folder
-    (folder / _PLAN).unlink()
+    for leftover in _leftovers(folder):
+        remove = shutil.rmtree if leftover.is_dir() else pathlib.Path.unlink
+        remove(leftover)
     for entry in [*folder.rglob("*"), folder]:
         sync(entry)
     os.replace(folder, target)  # POSIX: over nothing or an empty folder
+    # Last: a folder without a plan would pass for work of any identity.
+    (target / _PLAN).unlink()
+    sync(target)
     sync(target.parent)
+
+
+def _leftovers(folder: pathlib.Path) -> list[pathlib.Path]:
+    """What writers left that were killed: their files stand there whole."""
+    found = [*folder.rglob(".*.work"), *folder.rglob(".*.tmp")]
+    return [path for path in found if not {*path.parents} & {*found}]

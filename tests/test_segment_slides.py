@@ -13,7 +13,7 @@ from shapely import geometry
 from histogan_tf import read_canvas, window_read
 from histogan_tf.data import images, tiff_blocks
 from histogan_tf.data.blocks import BlockImage
-from trainer import segment_slides
+from trainer import segment_slide, segment_slides
 
 
 @pytest.fixture
@@ -67,11 +67,9 @@ def test_everything_that_can_be_asked_for(segment, slide, tmp_path):
     ]
     total = np.sum(shares, axis=0, dtype=int)
     assert (np.abs(total[~glass] - 255) <= 2).all() and not total[glass].any()
-    np.testing.assert_array_equal(
-        np.argmax(shares, 0)[~glass] == mask[~glass],
-        np.max(shares, 0)[~glass]
-        == np.take_along_axis(np.array(shares), mask[None] % 3, 0)[0][~glass],
-    )
+    picked = np.take_along_axis(np.array(shares), mask[None] % 3, 0)[0]
+    # The mask's class is the most probable but for rounding to 1 / 255.
+    assert (np.max(shares, 0).astype(int) - picked)[~glass].max() <= 1
     shown = images.read_image(out / "overlays" / "case.png")
     assert shown.shape == (150, 200, 3)
     assert (np.abs(shown[glass].astype(int) - 245) <= 2).mean() > 0.8
@@ -157,6 +155,40 @@ def test_work_goes_on_after_a_break(segment, slide, tmp_path, monkeypatch):
     assert (tmp_path / "out" / "masks" / "case.ome.tif").exists()
 
 
+def test_a_slide_that_turns_out_to_be_damaged(segment, slide, tmp_path):
+    folder = tmp_path / "slides"
+    folder.mkdir()
+    (folder / "good.tif").write_bytes(slide.read_bytes())
+    rng = np.random.default_rng(0)
+    bad = folder / "bad.tif"
+    tifffile.imwrite(
+        bad,
+        rng.integers(0, 200, (300, 400, 3), np.uint8),
+        photometric="rgb",
+        tile=(128, 128),
+        compression="zlib",
+        resolution=(4000, 4000),
+        resolutionunit="CENTIMETER",
+    )
+    with tifffile.TiffFile(bad) as tif:
+        start = tif.pages[0].dataoffsets[-1]
+    data = bytearray(bad.read_bytes())
+    data[start : start + 60] = bytes(60)
+    bad.write_bytes(data)
+    given = {"images": folder, "output": tmp_path / "out", "canvas": True}
+    code, _, err = segment(**given, tissue=False)
+    assert code == 2 and "bad.tif" in err and "(--skip_bad goes on)" in err
+    # The same work goes on, without the slide.
+    code, text, err = segment(**given, tissue=False, skip_bad=True)
+    assert code == 0, err
+    assert f"skipped {bad}" in text and "out: 1 slides" in text
+    record = json.loads((tmp_path / "out" / "segmentation.json").read_text())
+    assert [entry["name"] for entry in record["images"]] == ["good"]
+    assert record["skipped"][0]["file"] == str(bad)
+    names = [p.name for p in (tmp_path / "out").rglob("*") if p.is_file()]
+    assert not [name for name in names if "bad" in name]
+
+
 def test_slides_are_told_by_their_format_and_size(
     segment, slide, real_data, tmp_path, monkeypatch
 ):
@@ -204,11 +236,11 @@ def test_levels_and_counts(tmp_path):
         tif.write(ids, subifds=1, tile=(16, 16))
         tif.write(ids[::2, ::2], subfiletype=1, tile=(16, 16))
     labels = BlockImage(tiff_blocks.open_stored(path, False))
-    found, scale = segment_slides.whole_level(labels, 70 * 90)
+    found, scale = segment_slide.whole_level(labels, 70 * 90)
     np.testing.assert_array_equal(found, ids)
     assert scale == 1
-    found, scale = segment_slides.whole_level(labels, 70 * 90 - 1)
+    found, scale = segment_slide.whole_level(labels, 70 * 90 - 1)
     np.testing.assert_array_equal(found, ids[::2, ::2])
     assert scale == 2
-    counts = segment_slides.class_pixels(labels, 3)
+    counts = segment_slide.class_pixels(labels, 3)
     assert counts.tolist() == np.bincount(ids.ravel()).tolist()

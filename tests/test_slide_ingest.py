@@ -18,6 +18,7 @@ from histogan_tf.data import (
     manifest,
     parts,
     records,
+    slide_cutter,
     slide_ingest,
     slides,
 )
@@ -93,7 +94,7 @@ def test_class_pixels_are_counted(folder):
 
 @pytest.mark.parametrize("failing", [0, 1, 3])
 def test_an_interrupted_run_goes_on(folder, monkeypatch, failing):
-    monkeypatch.setattr(slide_ingest, "PART_PIXELS", 6 * 32 * 32)
+    monkeypatch.setattr(slide_cutter, "PART_PIXELS", 6 * 32 * 32)
     slide_ingest.ingest_slides(settings(folder, output=str(folder / "whole")))
     write, count = parts.write, 0
 

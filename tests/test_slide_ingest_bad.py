@@ -7,7 +7,8 @@ import slide_folder
 import tifffile
 from slide_folder import annotate, feature, settings
 
-from histogan_tf.data import parts, slide_ingest
+from histogan_tf.data import parts, slide_cutter, slide_ingest, slide_tiles
+from histogan_tf.data.images import UnreadableError
 from histogan_tf.errors import InputError
 
 
@@ -68,8 +69,34 @@ def test_a_tile_that_is_damaged(folder):
     refuse(folder, r"cannot read 1 files .*p1_d\.tif: ", tissue=0.0)
 
 
+def test_the_way_on_that_an_error_offers_keeps_the_parts(folder, monkeypatch):
+    def unreadable(self, box):
+        if self.slide.name == "p1_d":
+            raise UnreadableError(self.slide.path, "a damaged tile")
+        return whole(self, box)
+
+    whole = slide_tiles.SlideTiles.read
+    monkeypatch.setattr(slide_tiles.SlideTiles, "read", unreadable)
+    with pytest.raises(InputError, match=r"p1_d\.tif: a damaged tile"):
+        slide_ingest.ingest_slides(settings(folder))
+    kept = sorted((folder / ".out.partial").glob("*.part"))
+    assert kept
+    times = [path.stat().st_mtime_ns for path in kept]
+    monkeypatch.setattr(
+        parts, "write", lambda *_: pytest.fail("a part is stored again")
+    )
+    seen = []
+    monkeypatch.setattr(
+        slide_ingest,
+        "_assemble",
+        lambda *_: seen.extend(p.stat().st_mtime_ns for p in kept),
+    )
+    slide_ingest.ingest_slides(settings(folder, skip_bad=True))
+    assert seen == times
+
+
 def test_a_full_disk_keeps_the_parts(folder, monkeypatch):
-    monkeypatch.setattr(slide_ingest, "PART_PIXELS", 6 * 32 * 32)
+    monkeypatch.setattr(slide_cutter, "PART_PIXELS", 6 * 32 * 32)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     # Enough for the parts of six tiles, too little for shards.
     resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, hard))

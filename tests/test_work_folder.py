@@ -22,6 +22,37 @@ def test_a_folder_stays_until_all_is_done(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
+def test_nothing_of_killed_writers_is_published(tmp_path):
+    target = tmp_path / "out"
+    with work_folder.lasting_directory(target, {}) as folder:
+        (folder / "masks" / ".a.tif.work").mkdir(parents=True)
+        (folder / "masks" / ".a.tif.work" / ".plan.x1.tmp").write_text("")
+        (folder / ".areas.csv.x2.tmp").write_text("")
+        (folder / "masks" / "a.tif").write_text("whole")
+    found = sorted(str(p.relative_to(target)) for p in target.rglob("*"))
+    assert found == ["masks", "masks/a.tif"]
+
+
+def test_a_kill_at_the_very_end_opens_the_work_to_no_other(
+    tmp_path, monkeypatch
+):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    target = tmp_path / "out"
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(KeyboardInterrupt),
+        work_folder.lasting_directory(target, {"style": 1}),
+    ):
+        patch.setattr(work_folder.os, "replace", killed)
+    with (
+        pytest.raises(InputError, match="another style: 1 there, 2 now"),
+        work_folder.lasting_directory(target, {"style": 2}),
+    ):
+        pass
+
+
 def test_other_work_is_not_continued(tmp_path):
     folder = tmp_path / "work"
     work_folder.claim(folder, {"seed": 1, "style": (0.5, 1.0)})

@@ -18,6 +18,7 @@ from trainer.drawn_masks import DrawnMasks, is_drawn
 if TYPE_CHECKING:
     import numpy as np
 
+    from histogan_tf.data.classes import ClassTable
     from histogan_tf.sources import Source
 
 # 4096 x 4096: about what one forward pass of `base` can hold in 16 GB.
@@ -152,3 +153,22 @@ def _raw(path: pathlib.Path, colors: bool) -> "Source":
             level.height, level.width, lambda *box: image.window(0, *box)
         )
     return sources.from_array(images.read_mask_raw(path, colors))
+
+
+def check_ids(
+    raw: "np.ndarray", path: pathlib.Path, table: "ClassTable"
+) -> "np.ndarray":
+    """A mask of class ids, or an InputError for the first that is none."""
+    from histogan_tf.data.classes import IGNORE
+
+    wrong = raw[(raw >= table.count) & (raw != IGNORE)]
+    if raw.ndim != 2 or wrong.size:
+        found = "colours"
+        if raw.ndim == 2:
+            count = int((wrong == wrong[0]).sum())
+            found = f"value {wrong[0]} in {count} pixels"
+        raise InputError(
+            f"{path}: {found}; --class_ids allows"
+            f" 0..{table.count - 1} and {IGNORE}"
+        )
+    return raw.astype("uint8")

@@ -10,11 +10,11 @@ r"""Images and masks, or slides and annotations, in; a folder of records out.
 
 Prints the splits, the groups held out and the class shares. The work is that
 of `histogan_tf.data.ingest` and, with --annotations, `slide_ingest`. Ingest
-of slides that was interrupted goes on with the same command.
+of slides that was interrupted goes on with the same command. With --runner beam
+the images or slides are spread over Apache Beam's workers; same bytes.
 """
 
 import dataclasses
-import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from absl import flags
 from histogan_tf import program
 from histogan_tf.errors import InputError
 from histogan_tf.progress_bar import progress_bar
+from trainer import runners
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,6 +87,8 @@ flags.DEFINE_float(
 flags.DEFINE_float(
     "tissue", 0.1, "slides: share of tissue that an unannotated tile needs"
 )
+runners.define_flags()
+flags.adopt_module_key_flags(runners)
 flags.mark_flags_as_required(["images", "classes", "output"])
 
 
@@ -104,20 +107,25 @@ def main() -> None:
 
 def tiles(show: "Progress") -> tuple["Manifest", tuple[str, ...]]:
     """Ingests images with their masks."""
+    from histogan_tf import running
     from histogan_tf.data import ingest
 
     settings = ingest.IngestSettings(**values(ingest.IngestSettings, "--masks"))
-    return ingest.ingest(settings, show), ()
+    local = running.in_threads(settings.workers)
+    run = runners.chosen(local, settings.output)
+    return ingest.ingest(settings, show, run), ()
 
 
 def slides(show: "Progress") -> tuple["Manifest", tuple[str, ...]]:
     """Ingests slides with their annotations."""
+    from histogan_tf import running
     from histogan_tf.data import slide_ingest
 
     settings = slide_ingest.SlideSettings(
         **values(slide_ingest.SlideSettings, "--annotations")
     )
-    result = slide_ingest.ingest_slides(settings, show)
+    run = runners.chosen(running.here, settings.output)
+    result = slide_ingest.ingest_slides(settings, show, run)
     return result.manifest, result.notes
 
 
@@ -130,11 +138,11 @@ def values(kind: type, way: str) -> dict[str, Any]:
     fields = {f.name for f in dataclasses.fields(kind)} - {"command"}
     own = flags.FLAGS.get_key_flags_for_module(sys.modules[__name__])
     for flag in own:
-        if flag.name not in fields and not flag.using_default_value:
+        known = flag.name in fields or flag.name in runners.NAMES
+        if not (known or flag.using_default_value):
             raise InputError(f"--{flag.name}: not with {way}")
-    command = shlex.join(["python", "-m", "trainer.ingest", *sys.argv[1:]])
     return {name: flags.FLAGS[name].value for name in fields} | {
-        "command": command
+        "command": runners.command("trainer.ingest")
     }
 
 

@@ -12,7 +12,8 @@ at the run's finest um/px; its probabilities come back at the image's size.
 Slides (SVS, NDPI, MRXS, ...), or with --canvas all images, are read by windows
 in constant memory, and so is everything if one image exceeds 4096 x 4096 px.
 Results are then at the run's finest um/px, see `segment_slides.py`; the same
-command goes on where it was interrupted.
+command goes on where it was interrupted. With --runner beam slides are spread
+over Apache Beam's workers; same bytes.
 """
 
 import json
@@ -23,14 +24,16 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from histogan_tf import program
+from histogan_tf import program, running
 from histogan_tf.errors import InputError
 from histogan_tf.progress_bar import progress_bar
 from trainer import (
     canvas_masks,
     input_files,
+    runners,
     segment_files,
     segment_networks,
+    segment_slide,
     segment_slides,
     view_command,
 )
@@ -73,6 +76,8 @@ flags.DEFINE_integer(
     "window", 1536, "side of a slide's windows, a multiple of 512", 512
 )
 flags.DEFINE_bool("skip_bad", False, "leave out unreadable files and go on")
+runners.define_flags()
+flags.adopt_module_key_flags(runners)
 flags.mark_flags_as_required(["run_dir", "images", "output"])
 
 
@@ -98,6 +103,7 @@ def main() -> None:
     if slides_wanted(found):
         segment_slides_of(run, found)
         return
+    runners.check_local("images; slides or --canvas are spread")
     work = prepare(run)
     with progress_bar("check") as show:
         paths, bad = input_files.readable(
@@ -137,7 +143,7 @@ def segment_slides_of(run: "RunDir", paths: list[pathlib.Path]) -> None:
     from histogan_tf.evaluation import segmentation
 
     table, values = run.classes(), flags.FLAGS
-    request = segment_slides.Request(
+    request = segment_slide.Request(
         values.output,
         values.mpp,
         canvas_masks.checked_window(values.window),
@@ -160,7 +166,13 @@ def segment_slides_of(run: "RunDir", paths: list[pathlib.Path]) -> None:
         skipped.extend(bad)
 
     network = segment_networks.by_window(run, values.network)
-    count = segment_slides.segment_all(paths, network, request, record)
+    count = segment_slides.segment_all(
+        paths,
+        network,
+        request,
+        record,
+        runners.chosen(running.here, values.output),
+    )
     for error in skipped:
         print(f"skipped {error}")
     print(f"{values.output}: {count} slides")

@@ -8,9 +8,9 @@ import csv
 import io
 import json
 import pathlib
-import shlex
-import sys
 from typing import TYPE_CHECKING, Any
+
+from trainer import runners
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,9 +61,8 @@ def write_record(
     bad: list["UnreadableError"],
 ) -> None:
     """Writes segmentation.json."""
-    command = ["python", "-m", "trainer.segment", *sys.argv[1:]]
     value = {
-        "command": shlex.join(command),
+        "command": runners.command("trainer.segment"),
         "run_dir": str(run.root),
         "network_mpp": run.config().finest_mpp,
         "classes": list(run.classes().names),

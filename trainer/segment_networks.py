@@ -4,10 +4,12 @@ In: a trained run and the network's name. Out: a function that reads whole
 images, or what reads slides by windows.
 """
 
+import functools
+import pathlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from trainer.segment_slides import Network
+from trainer.segment_slide import Network
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,16 +41,20 @@ def by_window(run: "RunDir", name: str) -> Network:
     pyramid = name == PYRAMID
     phases = map(run_dir.stage_name, stages) if pyramid else ["segmenter"]
     weights = run_dir.weights_hash(run, phases)
-
-    def make() -> "WindowReader":
-        from histogan_tf import window_read
-
-        if pyramid:
-            return window_read.of_pyramid(run_dir.load_pyramid(run))
-        network = run_dir.load_segmenter(run)
-        settings = run.config().segmenter
-        return window_read.of_segmenter(network, settings, table.count)
-
-    table = run.classes()
     identity = {"network": name, "weights_sha256": weights}
-    return Network(make, identity, run.config().finest_mpp, table)
+    make = functools.partial(_reader, run.root, pyramid, weights)
+    return Network(make, identity, run.config().finest_mpp, run.classes())
+
+
+@functools.lru_cache(maxsize=1)
+def _reader(root: pathlib.Path, pyramid: bool, weights: str) -> "WindowReader":
+    """Loads once in a process; `weights` tells trainings apart."""
+    from histogan_tf import run_dir, window_read
+
+    del weights
+    run = run_dir.open_run(root)
+    if pyramid:
+        return window_read.of_pyramid(run_dir.load_pyramid(run))
+    network = run_dir.load_segmenter(run)
+    settings = run.config().segmenter
+    return window_read.of_segmenter(network, settings, run.classes().count)

@@ -18,32 +18,31 @@ Masks of more than 4096 x 4096 px at that um/px (or all, with --canvas) become
 pyramidal OME-TIFFs, `<mask>_<seed>.ome.tif`, painted in windows in constant
 memory: no seams, the same pixels whatever the window. The same command goes on
 where it was interrupted. TIFF masks, tiled ones best, are read by windows.
+With --runner beam canvases are spread over Apache Beam's workers; same bytes.
 """
 
 import json
 import pathlib
-import shlex
-import sys
 import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from histogan_tf import program
+from histogan_tf import program, running
 from histogan_tf.errors import InputError
 from histogan_tf.progress_bar import progress_bar
 from trainer import (
     canvas_masks,
     drawn_masks,
     input_files,
+    runners,
     synthesize_canvas,
 )
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from histogan_tf.data.classes import ClassTable
     from histogan_tf.run_dir import RunDir
 
 flags.DEFINE_string("run_dir", None, "trained run")
@@ -86,6 +85,8 @@ flags.DEFINE_integer(
 flags.DEFINE_integer(
     "jpeg_quality", 0, "of canvases, 1 to 100; 0: lossless", 0, 100
 )
+runners.define_flags()
+flags.adopt_module_key_flags(runners)
 flags.mark_flags_as_required(["run_dir", "masks", "output"])
 
 Style = Callable[[str, int], tuple[str, "np.ndarray"]]
@@ -108,6 +109,7 @@ def main() -> None:
         paint_canvases(run, reader, paths)
         print_notes(reader, paths)
         return
+    runners.check_local("images; canvases (--canvas) are spread")
     canvas = Canvas(run_dir.load_pyramid(run))
     read, style = reader.whole, style_source(run)
     with progress_bar("check") as show:
@@ -148,7 +150,7 @@ def mask_reader(run: "RunDir") -> canvas_masks.MaskReader:
     table, finest = run.classes(), run.config().finest_mpp
     as_ids = flags.FLAGS.class_ids
     return canvas_masks.MaskReader(
-        (lambda raw, path: check_ids(raw, path, table))
+        (lambda raw, path: canvas_masks.check_ids(raw, path, table))
         if as_ids
         else table.map_mask,
         table.by_color and not as_ids,
@@ -192,30 +194,17 @@ def paint_canvases(
         made.extend(entries)
 
     count = synthesize_canvas.paint_all(
-        run, paths, reader, style_source(run), request, record
+        run,
+        paths,
+        reader,
+        style_source(run),
+        request,
+        record,
+        runners.chosen(running.here, request.output),
     )
     print(f"{request.output}: {count} canvases of {len(paths)} masks")
     as_ids, root = flags.FLAGS.class_ids, str(run.root)
     print(synthesize_canvas.view_line(request.output, made[0], as_ids, root))
-
-
-def check_ids(
-    raw: "np.ndarray", path: pathlib.Path, table: "ClassTable"
-) -> "np.ndarray":
-    """A mask of class ids, or an InputError for the first that is none."""
-    from histogan_tf.data.classes import IGNORE
-
-    wrong = raw[(raw >= table.count) & (raw != IGNORE)]
-    if raw.ndim != 2 or wrong.size:
-        found = "colours"
-        if raw.ndim == 2:
-            count = int((wrong == wrong[0]).sum())
-            found = f"value {wrong[0]} in {count} pixels"
-        raise InputError(
-            f"{path}: {found}; --class_ids allows"
-            f" 0..{table.count - 1} and {IGNORE}"
-        )
-    return raw.astype("uint8")
 
 
 def style_source(run: "RunDir") -> Style:
@@ -279,9 +268,8 @@ def write_record(
     """Writes synthesis.json."""
     from histogan_tf.files import atomic_write
 
-    command = ["python", "-m", "trainer.synthesize", *sys.argv[1:]]
     value = {
-        "command": shlex.join(command),
+        "command": runners.command("trainer.synthesize"),
         "run_dir": str(run.root),
         "mpp": run.config().finest_mpp,
         "images": made,

@@ -6,11 +6,13 @@ then they are in `.<folder>.work` beside it; the same command goes on there
 after whatever interrupted it, and gives the same bytes.
 """
 
+import functools
 import pathlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from histogan_tf import running
 from histogan_tf.progress_bar import progress_bar
 from trainer import canvas_masks, input_files, view_command
 from trainer.canvas_masks import MaskReader
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from histogan_tf.run_dir import RunDir
-    from histogan_tf.sources import Source
     from histogan_tf.window_paint import WindowPainter
 
 Style = Callable[[str, int], tuple[str, "np.ndarray"]]
@@ -48,6 +49,7 @@ def paint_all(
     style: Style,
     request: Request,
     record: Callable[[pathlib.Path, list[dict[str, Any]]], None],
+    runner: running.Runner = running.here,
 ) -> int:
     """Checks all masks, then paints them; returns the number of images.
 
@@ -58,6 +60,7 @@ def paint_all(
       style: gives each image's style by the mask's name and the seed.
       request: output, seeds and sizes.
       record: writes what was made into the folder.
+      runner: where canvases are painted; all must see the output's folder.
 
     Raises:
       InputError: a mask is unreadable or of unknown values, the output is
@@ -65,7 +68,6 @@ def paint_all(
         full.
     """
     from histogan_tf import run_dir, work_folder
-    from histogan_tf.window_paint import WindowPainter
 
     with progress_bar("check") as show:
         input_files.readable(paths, reader.check, None, show)
@@ -81,12 +83,15 @@ def paint_all(
         work_folder.lasting_directory(request.output, work) as folder,
         progress_bar("paint") as show,
     ):
-        painter = WindowPainter(run_dir.load_pyramid(run))
-        for job in jobs:
-            target = folder / _file_name(job)
-            if not target.exists():  # or an earlier start has finished it
-                source = reader.open(pathlib.Path(job["mask"]))
-                _paint(painter, source, target, job, request, show)
+
+        def tell(canvases: int, *inside: int) -> None:
+            done, total = inside or (canvases, len(jobs))
+            name = _file_name(jobs[min(canvases, len(jobs) - 1)])
+            show(done, total, name)
+
+        one = functools.partial(_paint, folder, run.root, reader, request)
+        for _ in runner(one, jobs, tell):
+            pass  # each stands in its file
         record(folder, [_entry(job) for job in jobs])
     return len(jobs)
 
@@ -133,15 +138,20 @@ def _file_name(job: dict[str, Any]) -> str:
 
 
 def _paint(
-    painter: "WindowPainter",
-    source: "Source",
-    target: pathlib.Path,
-    job: dict[str, Any],
+    folder: pathlib.Path,
+    root: pathlib.Path,
+    reader: MaskReader,
     request: Request,
-    show: input_files.Progress,
+    job: dict[str, Any],
+    show: running.Inside,
 ) -> None:
+    """Paints a canvas, unless an earlier start has finished it."""
     from histogan_tf.paint_canvas import Brush, paint_canvas
 
+    target = folder / _file_name(job)
+    if target.exists():
+        return
+    source = reader.open(pathlib.Path(job["mask"]))
     brush = Brush(
         job["seed"],
         tuple(job["style"]),
@@ -149,11 +159,15 @@ def _paint(
         canvas_masks.TILE,
         request.jpeg,
     )
-    paint_canvas(
-        painter,
-        source,
-        target,
-        brush,
-        {"job": job},
-        lambda done, windows: show(done, windows, target.name),
-    )
+    painter = _painter(root, job["weights_sha256"])
+    paint_canvas(painter, source, target, brush, {"job": job}, show)
+
+
+@functools.lru_cache(maxsize=1)
+def _painter(root: pathlib.Path, weights: str) -> "WindowPainter":
+    """Loads once in a process; `weights` tells trainings apart."""
+    from histogan_tf import run_dir
+    from histogan_tf.window_paint import WindowPainter
+
+    del weights
+    return WindowPainter(run_dir.load_pyramid(run_dir.open_run(root)))

@@ -39,6 +39,10 @@ class UnreadableError(InputError):
         self.path, self.reason = path, " ".join(reason.split())
         super().__init__(f"{path}: {self.reason}")
 
+    def __reduce__(self) -> tuple:
+        """Both arguments, for pickle."""
+        return type(self), (self.path, self.reason)
+
 
 def read_image(path: str | os.PathLike) -> np.ndarray:
     """Reads an image as uint8 RGB [H, W, 3].

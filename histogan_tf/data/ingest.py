@@ -10,19 +10,21 @@ validation too, so that training sees nothing of those patients.
 """
 
 import dataclasses
+import functools
 import itertools
 import json
 import pathlib
 from collections.abc import Callable, Iterator
 
+from histogan_tf import running
 from histogan_tf.data import classes, manifest, pairs, records, splits, tiles
 from histogan_tf.data.images import UnreadableError
-from histogan_tf.data.in_order import in_order
 from histogan_tf.data.ingest_settings import IngestSettings, check
 from histogan_tf.data.manifest import ImageInfo, Kind, Manifest, Skipped, Split
 from histogan_tf.data.pairs import Source
 from histogan_tf.errors import InputError
 from histogan_tf.files import atomic_directory, atomic_write
+from histogan_tf.running import Inside, Runner
 
 Progress = Callable[[int, int, str], None]
 Plan = dict[tuple[str, str], list[Source]]
@@ -30,7 +32,9 @@ Loaded = tuple[bytes, ImageInfo] | Skipped
 
 
 def ingest(
-    settings: IngestSettings, progress: Progress = lambda *_: None
+    settings: IngestSettings,
+    progress: Progress = lambda *_: None,
+    run: Runner | None = None,
 ) -> Manifest:
     """Reads everything and writes the folder `settings.output`.
 
@@ -38,6 +42,7 @@ def ingest(
       settings: what to read.
       progress: called in this thread after each image with the number done,
         the number in all and the image's name.
+      run: where images are read; else in `settings.workers` threads.
 
     Raises:
       InputError: whatever is wrong with flags or files, in one line.
@@ -49,7 +54,8 @@ def ingest(
     reader = tiles.TileReader(table, settings.mpp, settings.boundary_um)
     total = sum(map(len, plan.values()))
     with atomic_directory(settings.output) as folder:
-        work = _Work(folder, reader, settings, progress, total)
+        run = run or running.in_threads(settings.workers)
+        work = _Work(folder, reader, settings, progress, total, run)
         written = {place: work.write(*place, plan[place]) for place in plan}
         if work.skipped and not settings.skip_bad:
             raise InputError(list_bad(work.skipped))
@@ -119,6 +125,7 @@ class _Work:
     settings: IngestSettings
     progress: Progress
     total: int
+    run: Runner
     done: int = 0
     skipped: list[Skipped] = dataclasses.field(default_factory=list)
 
@@ -138,7 +145,8 @@ class _Work:
         self, sources: list[Source], infos: list[ImageInfo]
     ) -> Iterator[bytes]:
         """Yields serialised tiles; notes the rest on the way."""
-        loaded = in_order(self._load, sources, self.settings.workers)
+        load = functools.partial(_load, self.reader)
+        loaded = self.run(load, sources, self._tell)
         for source, item in zip(sources, loaded, strict=True):
             if isinstance(item, Skipped):
                 self.skipped.append(item)
@@ -148,13 +156,16 @@ class _Work:
             self.done += 1
             self.progress(self.done, self.total, source.name)
 
-    def _load(self, source: Source) -> Loaded:
-        try:
-            tile = self.reader.read(source)
-        except UnreadableError as error:
-            return Skipped(str(error.path), error.reason)
-        info = tiles.describe(tile, self.reader.table.count)
-        return records.encode(tile), info
+    def _tell(self, images: int) -> None:
+        self.progress(self.done + images, self.total, "read")
+
+
+def _load(reader: tiles.TileReader, source: Source, _: Inside) -> Loaded:
+    try:
+        tile = reader.read(source)
+    except UnreadableError as error:
+        return Skipped(str(error.path), error.reason)
+    return records.encode(tile), tiles.describe(tile, reader.table.count)
 
 
 def gather(written: dict[tuple[str, str], Kind]) -> dict[str, Split]:

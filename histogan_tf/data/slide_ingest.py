@@ -12,51 +12,37 @@ one, and ends with the bytes that it would have had.
 """
 
 import dataclasses
-import functools
 import itertools
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeVar
 
+from histogan_tf import running
 from histogan_tf.data import (
     annotations,
     classes,
     ingest,
     manifest,
     pairs,
-    parts,
     records,
     slide_settings,
-    slide_tiles,
     slides,
     splits,
-    tiles,
 )
 from histogan_tf.data.classes import ClassTable
-from histogan_tf.data.images import UnreadableError
-from histogan_tf.data.in_order import in_order
-from histogan_tf.data.manifest import ImageInfo, Kind, Manifest, Skipped
+from histogan_tf.data.manifest import Kind, Manifest, Skipped
 from histogan_tf.data.pairs import Source
 from histogan_tf.data.parts import Entry
+from histogan_tf.data.slide_cutter import Cutter, Job, Piece
 from histogan_tf.data.slide_grid import Box
 from histogan_tf.data.slide_settings import SlideSettings
 from histogan_tf.data.slide_work import work_folder
 from histogan_tf.errors import InputError
 from histogan_tf.files import atomic_directory, check_free
+from histogan_tf.running import Runner
 
 Progress = Callable[[int, int, str], None]
-Item = TypeVar("Item")
-
-# Pixels a part: what an interruption costs, and what memory holds, encoded.
-PART_PIXELS = 16 << 20
-
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """One slide and the split that its tiles go to."""
-
-    source: Source
-    split: str
+Found = TypeVar("Found")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +54,9 @@ class Result:
 
 
 def ingest_slides(
-    settings: SlideSettings, progress: Progress = lambda *_: None
+    settings: SlideSettings,
+    progress: Progress = lambda *_: None,
+    run: Runner = running.here,
 ) -> Result:
     """Reads all slides and writes the folder `settings.output`.
 
@@ -76,6 +64,8 @@ def ingest_slides(
       settings: what to read.
       progress: called in this thread with the number done, the number in all
         and a text; first for each slide searched, then for each tile.
+      run: where slides are searched and cut; the work folder, beside the
+        output, must be one for all.
 
     Raises:
       InputError: whatever is wrong with flags or files, in one line.
@@ -88,12 +78,13 @@ def ingest_slides(
     read = [j.source.image for j in jobs]
     read += [j.source.mask for j in jobs if j.source.mask is not None]
     with work_folder(settings, [pathlib.Path(settings.classes), *read]) as work:
-        run = _Run(settings, table, work, progress)
-        stored = run.store(jobs)
-        if run.skipped and not settings.skip_bad:
-            raise InputError(ingest.list_bad(run.skipped))
-        made = _assemble(settings, table, stored, tuple(run.skipped))
-    return Result(made, tuple(run.notes))
+        cutter = Cutter(table, settings, work)
+        both = _Run(cutter, progress, run)
+        stored = both.store(jobs)
+        if both.skipped and not settings.skip_bad:
+            raise InputError(ingest.list_bad(both.skipped))
+        made = _assemble(settings, table, stored, tuple(both.skipped))
+    return Result(made, tuple(both.notes))
 
 
 def make_plan(settings: SlideSettings) -> list[Job]:
@@ -129,87 +120,56 @@ def make_plan(settings: SlideSettings) -> list[Job]:
 class _Run:
     """One run: what it reads with, and what it has come to."""
 
-    settings: SlideSettings
-    table: ClassTable
-    work: pathlib.Path
+    cutter: Cutter
     progress: Progress
+    run: Runner
     skipped: list[Skipped] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
 
     def store(self, jobs: list[Job]) -> dict[tuple[str, str], list[Entry]]:
         """Stores the tiles of all slides; entries by split and kind."""
-        boxes = list[list[Box]]()
-        for number, job in enumerate(jobs):
-            search = functools.partial(self._search, job.source)
-            boxes.append(self._careful(search))
-            self.progress(number + 1, len(jobs), f"search {job.source.name}")
-        if self.skipped and not self.settings.skip_bad:
+        boxes = self._search(jobs)
+        if self.skipped and not self.cutter.settings.skip_bad:
             return {}
-        total, done = sum(map(len, boxes)), 0
-        stored: dict[tuple[str, str], list[Entry]] = {}
-        for number, (job, places) in enumerate(zip(jobs, boxes, strict=True)):
-            show = functools.partial(self._show, done, total, job.source.name)
-            store = functools.partial(
-                self._slide, job.source, number, places, show
+        pieces = [
+            Piece(job.source, number, places)
+            for number, (job, places) in enumerate(
+                zip(jobs, boxes, strict=True)
             )
-            for entry in self._careful(store):
+        ]
+        ends = list(itertools.accumulate(map(len, boxes), initial=0))
+        names = [*(job.source.name for job in jobs), ""]
+
+        def tell(slides: int, done: int = 0) -> None:
+            self.progress(ends[slides] + done, ends[-1], names[slides])
+
+        stored: dict[tuple[str, str], list[Entry]] = {}
+        found = self.run(self.cutter.store, pieces, tell)
+        for number, (job, entries) in enumerate(zip(jobs, found, strict=True)):
+            for entry in self._taken(entries, []):
                 stored.setdefault((job.split, entry.kind), []).append(entry)
-            done += len(places)
+            self.progress(ends[number + 1], ends[-1], names[number])
         return stored
 
-    def _careful(self, work: Callable[[], list[Item]]) -> list[Item]:
-        """Does a slide's work; notes a slide that is unreadable."""
-        try:
-            return work()
-        except UnreadableError as error:
-            self.skipped.append(Skipped(str(error.path), error.reason))
-            return []
+    def _search(self, jobs: list[Job]) -> list[list[Box]]:
+        def tell(slides: int) -> None:
+            self.progress(slides, len(jobs), "search")
 
-    def _show(self, before: int, total: int, name: str, done: int) -> None:
-        self.progress(before + done, total, name)
-
-    def _search(self, source: Source) -> list[Box]:
-        with slide_tiles.open_tiles(source, self.table, self.settings) as slide:
-            boxes = slide.boxes()
-            if slide.labels:
-                self.notes += slide.labels.notes
-        if not boxes:
-            self.notes.append(f"{source.image}: no tissue found")
+        boxes = []
+        found = self.run(self.cutter.search, jobs, tell)
+        for number, (job, one) in enumerate(zip(jobs, found, strict=True)):
+            places, notes = self._taken(one, ([], []))
+            boxes.append(places)
+            self.notes += notes
+            self.progress(number + 1, len(jobs), f"search {job.source.name}")
         return boxes
 
-    def _slide(
-        self,
-        source: Source,
-        number: int,
-        boxes: list[Box],
-        show: Callable[[int], None],
-    ) -> list[Entry]:
-        """Stores the parts of a slide that are not stored yet."""
-        count = max(1, PART_PIXELS // self.settings.tile_px**2)
-        paths = [
-            self.work / f"{number:06d}-{first:08d}.part"
-            for first in range(0, len(boxes), count)
-        ]
-        missing = [n for n, path in enumerate(paths) if not path.exists()]
-        if missing:
-            with slide_tiles.open_tiles(
-                source, self.table, self.settings
-            ) as slide:
-                for part in missing:
-                    wanted = boxes[part * count : (part + 1) * count]
-                    parts.write(paths[part], list(self._encoded(slide, wanted)))
-                    show(part * count + len(wanted))
-        show(len(boxes))
-        return list(itertools.chain(*map(parts.entries, paths)))
-
-    def _encoded(
-        self, slide: slide_tiles.SlideTiles, boxes: list[Box]
-    ) -> Iterator[tuple[bytes, ImageInfo]]:
-        def load(box: Box) -> tuple[bytes, ImageInfo]:
-            tile = slide.read(box)
-            return records.encode(tile), tiles.describe(tile, self.table.count)
-
-        return in_order(load, boxes, self.settings.workers)
+    def _taken(self, found: Found | Skipped, nothing: Found) -> Found:
+        """What a slide gave; notes a slide that gave nothing."""
+        if isinstance(found, Skipped):
+            self.skipped.append(found)
+            return nothing
+        return found
 
 
 def _assemble(

@@ -19,7 +19,7 @@ from histogan_tf.files import atomic_write
 
 _JOB = "job.json"
 # What may change without a change of the result.
-_FREE = ("command", "workers")
+_FREE = ("command", "workers", "skip_bad")
 
 
 @contextlib.contextmanager

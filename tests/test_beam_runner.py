@@ -1,0 +1,221 @@
+"""Apache Beam (its DirectRunner) against this process: the same bytes."""
+
+import functools
+import pathlib
+import sys
+import time
+
+import numpy as np
+import pytest
+import slide_folder
+import tifffile
+from programs import run_program
+
+from histogan_tf import running
+from histogan_tf.data import classes, images, ingest, slide_ingest
+from histogan_tf.data.images import UnreadableError
+from histogan_tf.errors import InputError
+from trainer import runners
+from trainer.beam_runner import BeamRunner
+
+DIRECT = ("--runner=FnApiRunner",)
+
+
+@pytest.fixture
+def beam(tmp_path):
+    return BeamRunner(DIRECT, tmp_path / "shared")
+
+
+def contents(folder):
+    """All files below a folder, by name."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(pathlib.Path(folder).rglob("*"))
+        if path.is_file()
+    }
+
+
+def square(item, inside):
+    inside(1)
+    return item, item**2
+
+
+def picky(item, inside):
+    if item == 2:
+        raise UnreadableError("two.png", "no image")
+    return item
+
+
+def slow(item, inside):
+    time.sleep(0.4)
+    return item
+
+
+def test_results_come_in_order_and_leave_nothing(beam):
+    found = list(beam(square, [5, 3, 8, 1], running.silent))
+    assert found == list(running.here(square, [5, 3, 8, 1], running.silent))
+    assert found == [(5, 25), (3, 9), (8, 64), (1, 1)]
+    assert list(beam.folder.iterdir()) == []
+    assert list(beam(square, [], running.silent)) == []
+
+
+def test_bad_input_is_the_same_error(beam):
+    with pytest.raises(UnreadableError, match=r"^two\.png: no image$"):
+        list(beam(picky, [1, 2, 3], running.silent))
+    assert list(beam.folder.iterdir()) == []
+
+
+def test_progress_is_told_while_beam_is_busy(beam):
+    told = []
+    list(beam(slow, list(range(8)), told.append))
+    assert told == sorted(told) and 0 < told[-1] <= 8
+
+
+def test_without_beam_the_error_says_so(beam, monkeypatch):
+    monkeypatch.setitem(sys.modules, "apache_beam", None)
+    with pytest.raises(InputError, match="Apache Beam is not installed"):
+        list(beam(square, [1], running.silent))
+
+
+def test_commands_beside_results_do_not_say_where_it_ran():
+    words = ["--mpp=1", "--runner", "beam", "--output", "x y"]
+    more = ["--beam_options=--runner=FlinkRunner --a", "--runner=local"]
+    assert runners.without(words + more) == ["--mpp=1", "--output", "x y"]
+
+
+def test_ingest_of_images(beam, tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("a", "b", "c", "d"):
+        for kind in "im":
+            (tmp_path / kind).mkdir(exist_ok=True)
+        shape = (8, 10, 3)
+        images.write_png(
+            tmp_path / "i" / f"{name}.png", rng.integers(0, 256, shape, "uint8")
+        )
+        images.write_png(
+            tmp_path / "m" / f"{name}.png",
+            rng.integers(0, 2, shape[:2], "uint8"),
+        )
+    (tmp_path / "i" / "c.png").write_bytes(b"cut short")
+
+    def made(output, run):
+        settings = ingest.IngestSettings(
+            images=str(tmp_path / "i"),
+            masks=str(tmp_path / "m"),
+            classes=classes.__file__.replace(
+                "classes.py", "class_tables/glas.json"
+            ),
+            output=str(tmp_path / output),
+            mpp=0.5,
+            validation=0.0,
+            skip_bad=True,
+        )
+        ingest.ingest(settings, run=run)
+        return contents(tmp_path / output)
+
+    local = made("local", None)
+    assert made("beam", beam) == local
+    assert b"c.png" in local["manifest.json"]  # as skipped
+
+
+def test_ingest_of_slides(beam, tmp_path):
+    folder = slide_folder.make(tmp_path)
+    calls = []
+    local, spread = (
+        slide_ingest.ingest_slides(
+            slide_folder.settings(folder, output=str(folder / name)),
+            lambda *call: calls.append(call),
+            run,
+        )
+        for name, run in (("local", running.here), ("beam", beam))
+    )
+    assert spread.notes == local.notes
+    assert contents(folder / "beam") == contents(folder / "local")
+    done, total, _ = calls[-1]
+    assert done == total > 0
+
+
+@pytest.fixture
+def both(random_run, tmp_path, capsys, monkeypatch):
+    """Runs a program here and on Beam; returns the files of both."""
+
+    def run(program, **given):
+        found = []
+        for runner in ("local", "beam"):
+            out = tmp_path / runner / "out"
+            out.parent.mkdir()
+            code, _, err = run_program(
+                program,
+                capsys,
+                monkeypatch,
+                run_dir=random_run,
+                output=out,
+                runner=runner,
+                **given,
+            )
+            assert code == 0, err
+            found.append(contents(out))
+            assert [path.name for path in out.parent.iterdir()] == ["out"]
+        return found
+
+    return run
+
+
+def without_output(files, record):
+    """Files, but for the record's own output folder in its command."""
+    return {name: data for name, data in files.items() if name != record}
+
+
+def test_segmented_slides(both, tmp_path, phantom_files):
+    slides = tmp_path / "slides"
+    slides.mkdir()
+    for seed in (0, 1):
+        tile = images.read_image(phantom_files / "images" / f"tile_{seed}.png")
+        tifffile.imwrite(
+            slides / f"s{seed}.tif",
+            tile,
+            photometric="rgb",
+            tile=(32, 32),
+            resolution=(4000, 4000),
+            resolutionunit="CENTIMETER",
+        )
+    local, beam = both(
+        "trainer.segment", images=slides, canvas=True, geojson=True
+    )
+    assert without_output(beam, "segmentation.json") == without_output(
+        local, "segmentation.json"
+    )
+    assert {"masks/s0.ome.tif", "outlines/s1.geojson"} <= set(local)
+
+
+def test_painted_canvases(both, tmp_path):
+    mask = np.kron(
+        np.random.default_rng(0).integers(0, 3, (5, 6), np.uint8),
+        np.ones((8, 8), np.uint8),
+    )
+    images.write_png(tmp_path / "m.png", mask)
+    local, beam = both(
+        "trainer.synthesize",
+        masks=tmp_path / "m.png",
+        class_ids=True,
+        canvas=True,
+        samples=2,
+    )
+    assert without_output(beam, "synthesis.json") == without_output(
+        local, "synthesis.json"
+    )
+    assert {"m_0.ome.tif", "m_1.ome.tif"} <= set(local)
+
+
+def test_single_images_stay_here(random_run, tmp_path, capsys, monkeypatch):
+    images.write_png(tmp_path / "a.png", np.zeros((16, 16, 3), np.uint8))
+    run = functools.partial(run_program, capsys=capsys, monkeypatch=monkeypatch)
+    code, _, err = run(
+        "trainer.segment",
+        run_dir=random_run,
+        images=tmp_path / "a.png",
+        mpp=5.0,
+        output=tmp_path / "out",
+        runner="beam",
+    )
+    assert code == 2 and "--runner beam: not with images" in err
