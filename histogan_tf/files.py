@@ -90,6 +90,11 @@ def sync(path: pathlib.Path) -> None:
         os.close(handle)
 
 
+def stem_of(path: str | os.PathLike) -> str:
+    """A file's name without its ending; `a` of a.ome.tif, as in QuPath."""
+    return pathlib.Path(path).stem.removesuffix(".ome")
+
+
 def list_files(source: str, extensions: tuple[str, ...]) -> list[pathlib.Path]:
     """Files of a folder, a glob pattern or a single path, sorted by name.
 

@@ -103,5 +103,5 @@ def _stream(
         lambda more, _: progress(done + more, len(windows)),
     )
     with times.clock("write"), times.clock("total"):
-        writer.finish()
+        writer.finish(progress)
     return times

@@ -152,7 +152,7 @@ class _Work:
         )
         with times.clock("write"), times.clock("total"):
             for writer in self.writers.values():
-                writer.finish()
+                writer.finish(progress)
         return times
 
     def read(self, item: Item) -> np.ndarray | None:

@@ -27,8 +27,24 @@ def test_headers_state_the_size(tmp_path):
     cv2.imwrite(str(tmp_path / "b.bmp"), RAW)
     tifffile.imwrite(tmp_path / "c.tif", RAW)
     (tmp_path / "d.tif").write_text("no image")
+    cv2.imwrite(str(tmp_path / "e.jpg"), np.kron(RAW, np.ones((4, 5), "u1")))
+    (tmp_path / "f.jpg").write_bytes(b"\xff\xd8cut short")
     found = [canvas_masks.pixels(p) for p in sorted(tmp_path.iterdir())]
-    assert found == [1200, 1200, 1200, 0]
+    assert found == [1200, 1200, 1200, 0, 120 * 200, 0]
+
+
+def test_the_masks_scale_is_stated_or_its_files_or_the_runs(tmp_path):
+    plain, scaled = tmp_path / "plain.tif", tmp_path / "scaled.tif"
+    tifffile.imwrite(plain, RAW)
+    tifffile.imwrite(
+        scaled, RAW, resolution=(1000, 1000), resolutionunit="CENTIMETER"
+    )
+    assert [reader(None).scale(p) for p in (plain, scaled)] == [5.0, 10.0]
+    assert [reader(2.0).scale(p) for p in (plain, scaled)] == [2.0, 2.0]
+    source = reader(None).open(scaled)
+    assert (source.height, source.width) == (60, 80)
+    assert reader(None).whole(scaled).shape == (60, 80)
+    assert reader(None).describe(scaled) == {"mask_mpp": 10.0}
 
 
 def test_large_is_what_the_run_sees(tmp_path, monkeypatch):

@@ -261,3 +261,7 @@ def test_the_slide_of_another_name(drawn, tmp_path):
     )
     with pytest.raises(InputError, match="no slide named case there"):
         reader(str(tmp_path), None, None).whole(drawn)
+    slide_files.write_pages(
+        tmp_path / "case.ome.tif", [slide_files.painted(300, 300)], 1.0
+    )
+    assert reader(str(tmp_path), None, None).whole(drawn).any()

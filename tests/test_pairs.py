@@ -31,6 +31,23 @@ def test_pairs_by_stem_and_suffix(folder):
     assert first.instances is None and first.group == ""
 
 
+def test_ome_is_a_part_of_the_ending(tmp_path):
+    for name in ("i/case.ome.tif", "m/case.geojson", "i/b.svs", "m/b.ome.tif"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"")
+    found = pairs.pair(
+        str(tmp_path / "i"),
+        str(tmp_path / "m"),
+        pairs.no_groups,
+        kinds=((".svs", ".tif"), (".geojson", ".tif")),
+    )
+    assert [(s.name, s.mask.name) for s in found] == [
+        ("b", "b.ome.tif"),
+        ("case", "case.geojson"),
+    ]
+
+
 def test_instances_may_be_the_masks(folder):
     for source in pair(folder, instances=str(folder / "m" / "*")):
         assert source.instances == source.mask

@@ -1,10 +1,10 @@
 """trainer.segment: images in; masks, overlays, outlines and areas out."""
 
 import csv
-import functools
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -23,13 +23,11 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 @pytest.fixture
 def segment(random_run, capsys, monkeypatch):
-    return functools.partial(
-        run_program,
-        "trainer.segment",
-        capsys,
-        monkeypatch,
-        run_dir=random_run,
-    )
+    def run(**given):
+        given = {"run_dir": random_run} | given
+        return run_program("trainer.segment", capsys, monkeypatch, **given)
+
+    return run
 
 
 @pytest.fixture
@@ -84,6 +82,34 @@ def check_areas(path, mask):
         assert int(row["pixels"]) == pixels
         expected = pixels * 2.5e-3**2
         assert float(row["mm2"]) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("canvas", [False, True])
+def test_a_boundary_class_makes_a_table_of_objects(
+    segment, random_run, pictures, tmp_path, canvas
+):
+    from histogan_tf import instances
+
+    run = tmp_path / "run"
+    shutil.copytree(random_run, run)
+    table = json.loads((run / "classes.json").read_text())
+    table["classes"][1] |= {"values": [], "boundary": True}
+    (run / "classes.json").write_text(json.dumps(table))
+    out = tmp_path / "out"
+    given = {"images": pictures, "mpp": 5.0, "output": out, "canvas": canvas}
+    code, _, err = segment(**given, run_dir=run, tissue=False)
+    assert code == 0, err
+    with open(out / "instances" / "tile_3.csv") as file:
+        rows = list(csv.DictReader(file))
+    ending = "ome.tif" if canvas else "png"
+    mask = images.read_mask_raw(out / "masks" / f"tile_3.{ending}", False)
+    wanted = list(
+        instances.instances(mask, run_dir.open_run(run).classes(), [2], 5.0)
+    )
+    assert len(rows) == len(wanted) > 0
+    # The class that is neither the first nor the boundary: 25 um2 a pixel.
+    total = sum(float(row["area_um2"]) for row in rows)
+    assert total == pytest.approx(25 * (mask == 2).sum(), rel=1e-5)
 
 
 def test_at_the_runs_own_scale_the_network_alone_decides(

@@ -189,6 +189,21 @@ def test_a_slide_that_turns_out_to_be_damaged(segment, slide, tmp_path):
     assert not [name for name in names if "bad" in name]
 
 
+def test_bare_glass_is_told(segment, tmp_path):
+    glass = tmp_path / "glass.tif"
+    tifffile.imwrite(
+        glass,
+        np.full((200, 200, 3), 245, np.uint8),
+        photometric="rgb",
+        tile=(64, 64),
+        resolution=(4000, 4000),
+        resolutionunit="CENTIMETER",
+    )
+    code, text, _ = segment(images=glass, output=tmp_path / "o", canvas=True)
+    assert code == 0
+    assert f"{glass}: no tissue found; --notissue reads all" in text
+
+
 def test_slides_are_told_by_their_format_and_size(
     segment, slide, real_data, tmp_path, monkeypatch
 ):

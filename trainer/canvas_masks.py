@@ -32,15 +32,22 @@ class MaskReader:
     """Opens masks.
 
     `values` maps raw values of a window to class ids; the path is for its
-    error. `colors` says that palettes count as colours; `mpp` is of the
-    masks, `finest` of the run. `drawn` opens annotations.
+    error. `colors` says that palettes count as colours; `mpp` is of all
+    masks, None: what TIFFs state, or `finest`, the run's. `drawn` opens
+    annotations.
     """
 
     values: Callable[["np.ndarray", pathlib.Path], "np.ndarray"]
     colors: bool
-    mpp: float
+    mpp: float | None
     finest: float
     drawn: DrawnMasks
+
+    def scale(self, path: pathlib.Path) -> float:
+        """um/px of a mask that is no annotation."""
+        from histogan_tf.data import images
+
+        return self.mpp or images.read_mpp(path) or self.finest
 
     def open(self, path: pathlib.Path) -> "Source":
         """A mask at the run's finest um/px; its file stays open.
@@ -55,7 +62,7 @@ class MaskReader:
             return self.drawn.open(path, self.finest)
         raw = _raw(path, self.colors)
         ids = sources.mapped(raw, lambda window: self.values(window, path))
-        return sources.rescaled(ids, self.mpp, self.finest)
+        return sources.rescaled(ids, self.scale(path), self.finest)
 
     def check(self, path: pathlib.Path) -> None:
         """Reads all of a mask once.
@@ -86,11 +93,13 @@ class MaskReader:
             source = self.open(path)
             return source.read(0, 0, source.height, source.width)
         mask = self.values(images.read_mask_raw(path, self.colors), path)
-        return rescale.mask_to(mask, self.mpp, self.finest)
+        return rescale.mask_to(mask, self.scale(path), self.finest)
 
     def describe(self, path: pathlib.Path) -> dict[str, Any]:
         """What decides a mask beside its file, as JSON values."""
-        return self.drawn.describe(path) if is_drawn(path) else {}
+        if is_drawn(path):
+            return self.drawn.describe(path)
+        return {"mask_mpp": self.scale(path)}
 
     def large(self, path: pathlib.Path) -> bool:
         """Whether the mask has more than `LARGE` pixels in the run."""
@@ -98,11 +107,14 @@ class MaskReader:
             frame = self.drawn.frame(path)
             area = frame.height * frame.width
             return area * (frame.mpp / self.finest) ** 2 > LARGE
-        return pixels(path) * (self.mpp / self.finest) ** 2 > LARGE
+        if not (area := pixels(path)):
+            return False  # the check of all masks says what is wrong
+        return area * (self.scale(path) / self.finest) ** 2 > LARGE
 
 
 def pixels(path: pathlib.Path) -> int:
-    """Number of pixels that a file's first bytes state; 0 if unreadable."""
+    """Number of pixels of a file, of JPEG about; 0 if unreadable."""
+    import cv2
     import tifffile
 
     from histogan_tf.data import png
@@ -114,6 +126,10 @@ def pixels(path: pathlib.Path) -> int:
             width, height = struct.unpack_from(">II", start, 16)
         elif start.startswith(b"BM"):
             width, height = struct.unpack_from("<ii", start, 18)
+        elif start.startswith(b"\xff\xd8"):
+            # Decoded at an eighth of its size, which takes little.
+            small = cv2.imread(str(path), cv2.IMREAD_REDUCED_GRAYSCALE_8)
+            height, width = (8 * side for side in small.shape)
         else:
             with tifffile.TiffFile(path) as tif:
                 page = tif.pages.first

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from histogan_tf.errors import InputError
+from histogan_tf.files import stem_of
 
 if TYPE_CHECKING:
     from histogan_tf.data.annotations import Frame, Labels
@@ -121,6 +122,8 @@ def _reference(source: str, path: pathlib.Path) -> pathlib.Path:
     if pathlib.Path(source).is_file():
         return pathlib.Path(source)
     for found in list_files(source, SLIDES):
-        if found.stem == path.stem:
+        if stem_of(found) == stem_of(path):
             return found
-    raise InputError(f"--reference {source}: no slide named {path.stem} there")
+    raise InputError(
+        f"--reference {source}: no slide named {stem_of(path)} there"
+    )

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from histogan_tf.errors import InputError
-from histogan_tf.files import list_files
+from histogan_tf.files import list_files, stem_of
 
 if TYPE_CHECKING:
     from histogan_tf.data.images import UnreadableError
@@ -33,12 +33,12 @@ def find(source: str, extensions: tuple[str, ...]) -> list[pathlib.Path]:
     """
     seen: dict[str, pathlib.Path] = {}
     for path in list_files(source, extensions):
-        if path.stem in seen:
+        if stem_of(path) in seen:
             raise InputError(
-                f"{path}: a second file named {path.stem!r} beside"
-                f" {seen[path.stem]}; outputs are named by it"
+                f"{path}: a second file named {stem_of(path)!r} beside"
+                f" {seen[stem_of(path)]}; outputs are named by it"
             )
-        seen[path.stem] = path
+        seen[stem_of(path)] = path
     return list(seen.values())
 
 

@@ -4,10 +4,11 @@ r"""Images in; class masks, overlays, areas and outlines out.
         [--mpp X] [--geojson] [--probabilities]
 
 For each image, at its own size: `masks/<name>.png` (class ids),
-`overlays/<name>.png` and, as asked, `outlines/<name>.geojson` (QuPath
-annotations) and `probabilities/<name>.tif` (float32, a page a class). For
-all: `areas.csv` and `segmentation.json`. The final segmenter reads the image
-at the run's finest um/px; its probabilities come back at the image's size.
+`overlays/<name>.png`, with a boundary class `instances/<name>.csv` and, as
+asked, `outlines/<name>.geojson` (QuPath annotations) and
+`probabilities/<name>.tif` (float32, a page a class). For all: `areas.csv` and
+`segmentation.json`. The final segmenter reads the image at the run's finest
+um/px; its probabilities come back at the image's size.
 
 Slides (SVS, NDPI, MRXS, ...), or with --canvas all images, are read by windows
 in constant memory, and so is everything if one image exceeds 4096 x 4096 px.
@@ -26,6 +27,7 @@ from absl import flags
 
 from histogan_tf import program, running
 from histogan_tf.errors import InputError
+from histogan_tf.files import stem_of
 from histogan_tf.progress_bar import progress_bar
 from trainer import (
     canvas_masks,
@@ -100,7 +102,7 @@ def main() -> None:
     input_files.check_scale("mpp", flags.FLAGS.mpp)
     run = run_dir.open_run(flags.FLAGS.run_dir)
     found = input_files.find(flags.FLAGS.images, EXTENSIONS)
-    if slides_wanted(found):
+    if slides_wanted(found, run.config().finest_mpp):
         segment_slides_of(run, found)
         return
     runners.check_local("images; slides or --canvas are spread")
@@ -113,11 +115,11 @@ def main() -> None:
         atomic_directory(flags.FLAGS.output) as folder,
         progress_bar("segment") as show,
     ):
-        make_folders(folder)
+        make_folders(folder, bool(work.table.boundary))
         done = []
         for path in paths:
             done.append(segment_file(path, folder, work))
-            show(len(done), len(paths), path.stem)
+            show(len(done), len(paths), stem_of(path))
         segment_files.write_areas(folder, work.table, done)
         segment_files.write_record(folder, run, done, bad)
     for error in bad:
@@ -125,17 +127,26 @@ def main() -> None:
     print(f"{flags.FLAGS.output}: {len(paths)} images")
 
 
-def slides_wanted(paths: list[pathlib.Path]) -> bool:
-    """Whether --canvas says so or, without it, there are slides."""
-    from histogan_tf.data.images import IMAGE_EXTENSIONS
+def slides_wanted(paths: list[pathlib.Path], finest: float) -> bool:
+    """Whether --canvas says so or, without it, there are slides.
+
+    An image that is large at the run's `finest` um/px is as good as a slide.
+    """
+    from histogan_tf.data import images
+
+    def large(path: pathlib.Path) -> bool:
+        if path.suffix.lower() not in images.IMAGE_EXTENSIONS:
+            return True
+        # The check of all images says what is wrong with an unreadable one.
+        area = canvas_masks.pixels(path)
+        if not area:
+            return False
+        mpp = flags.FLAGS.mpp or images.read_mpp(path) or finest
+        return area * max(1.0, mpp / finest) ** 2 > canvas_masks.LARGE
 
     if flags.FLAGS.canvas is not None:
         return flags.FLAGS.canvas
-    return any(
-        path.suffix.lower() not in IMAGE_EXTENSIONS
-        or canvas_masks.pixels(path) > canvas_masks.LARGE
-        for path in paths
-    )
+    return any(map(large, paths))
 
 
 def segment_slides_of(run: "RunDir", paths: list[pathlib.Path]) -> None:
@@ -175,6 +186,9 @@ def segment_slides_of(run: "RunDir", paths: list[pathlib.Path]) -> None:
     )
     for error in skipped:
         print(f"skipped {error}")
+    for entry in finished:
+        if not any(entry["class_pixels"]):
+            print(f"{entry['file']}: no tissue found; --notissue reads all")
     print(f"{values.output}: {count} slides")
     for entry in finished[:1]:
         folder = pathlib.Path(f"{values.output}_view") / entry["name"]
@@ -213,11 +227,12 @@ def read_image(path: pathlib.Path) -> tuple["np.ndarray", float]:
     return image, mpp
 
 
-def make_folders(folder: pathlib.Path) -> None:
-    """Makes a folder for each kind of result that is asked for."""
+def make_folders(folder: pathlib.Path, boundary: bool) -> None:
+    """Makes a folder for each kind of result that is wanted."""
     asked = {
         "masks": True,
         "overlays": True,
+        "instances": boundary,
         "outlines": flags.FLAGS.geojson,
         "probabilities": flags.FLAGS.probabilities,
     }
@@ -231,26 +246,30 @@ def segment_file(
     """Writes one image's results; returns its entry of segmentation.json."""
     import numpy as np
 
-    from histogan_tf import outlines, pictures, rescale
+    from histogan_tf import instances, outlines, pictures, rescale
     from histogan_tf.data import images
 
     image, mpp = read_image(path)
     shares = rescale.read_at(work.read, image, mpp, work.finest)
     mask = shares.argmax(axis=-1).astype(np.uint8)
-    png = f"{path.stem}.png"
+    png = f"{stem_of(path)}.png"
     images.write_png(folder / "masks" / png, mask)
     shown = pictures.overlay(image, mask, work.table.palette())
     images.write_png(folder / "overlays" / png, shown)
+    if work.table.boundary:
+        rows = instances.instances(mask, work.table, work.outlined, mpp)
+        target = folder / "instances" / f"{stem_of(path)}.csv"
+        segment_files.write_text(target, instances.to_csv(rows))
     if flags.FLAGS.geojson:
         found = outlines.feature_collection(mask, work.table, work.outlined)
-        target = folder / "outlines" / f"{path.stem}.geojson"
+        target = folder / "outlines" / f"{stem_of(path)}.geojson"
         segment_files.write_text(target, json.dumps(found))
     if flags.FLAGS.probabilities:
-        target = folder / "probabilities" / f"{path.stem}.tif"
+        target = folder / "probabilities" / f"{stem_of(path)}.tif"
         segment_files.write_probabilities(target, shares)
     counts = np.bincount(mask.ravel(), minlength=work.table.count)
     return {
-        "name": path.stem,
+        "name": stem_of(path),
         "file": str(path),
         "height": image.shape[0],
         "width": image.shape[1],

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from histogan_tf import running
+from histogan_tf.files import stem_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,7 +81,7 @@ class SlideWork:
                 labels.close()
         level = labels.levels[0]
         return self.state | {
-            "name": self.path.stem,
+            "name": stem_of(self.path),
             "height": level.height,
             "width": level.width,
             "mpp": self.network.finest,
@@ -95,7 +96,7 @@ class SlideWork:
 
     @property
     def _mask_path(self) -> pathlib.Path:
-        return self.folder / "masks" / f"{self.path.stem}.ome.tif"
+        return self.folder / "masks" / f"{stem_of(self.path)}.ome.tif"
 
     @property
     def _share_paths(self) -> dict[int, pathlib.Path]:
@@ -103,7 +104,7 @@ class SlideWork:
         folder, names = self.folder / "probabilities", self.network.table.names
         wanted = range(len(names)) if self.request.probabilities else ()
         return {
-            number: folder / f"{self.path.stem}_{names[number]}.ome.tif"
+            number: folder / f"{stem_of(self.path)}_{names[number]}.ome.tif"
             for number in wanted
         }
 
@@ -175,7 +176,7 @@ class SlideWork:
     def _write(self, kind: str, ending: str, text: str) -> None:
         from histogan_tf.files import atomic_write
 
-        path = self.folder / kind / f"{self.path.stem}{ending}"
+        path = self.folder / kind / f"{stem_of(self.path)}{ending}"
         path.parent.mkdir(exist_ok=True)
         atomic_write(path, text.encode())
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from histogan_tf import running
 from histogan_tf.errors import InputError
+from histogan_tf.files import stem_of
 from histogan_tf.progress_bar import progress_bar
 from trainer import input_files
 from trainer.segment_slide import Network, Request, SlideWork
@@ -67,7 +68,7 @@ def segment_all(
 
         def tell(slides: int, *inside: int) -> None:
             done, total = inside or (slides, len(good))
-            name = good[min(slides, len(good) - 1)].stem
+            name = stem_of(good[min(slides, len(good) - 1)])
             show(done, total, f"segment {name}")
 
         one = functools.partial(_segment, folder, network, request)

@@ -31,6 +31,7 @@ from absl import flags
 
 from histogan_tf import program, running
 from histogan_tf.errors import InputError
+from histogan_tf.files import stem_of
 from histogan_tf.progress_bar import progress_bar
 from trainer import (
     canvas_masks,
@@ -51,7 +52,11 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string("output", None, "folder to make")
 flags.DEFINE_float(
-    "mpp", None, "um/px of the masks; else the run's finest", 0.01, 100
+    "mpp",
+    None,
+    "um/px of the masks; else what their TIFFs state, or the run's finest",
+    0.01,
+    100,
 )
 flags.DEFINE_string(
     "reference", None, "slide that annotations were drawn on, or their folder"
@@ -107,13 +112,13 @@ def main() -> None:
     reader = mask_reader(run)
     if canvas_wanted(reader, paths):
         paint_canvases(run, reader, paths)
-        print_notes(reader, paths)
         return
     runners.check_local("images; canvases (--canvas) are spread")
     canvas = Canvas(run_dir.load_pyramid(run))
     read, style = reader.whole, style_source(run)
     with progress_bar("check") as show:
         input_files.readable(paths, read, None, show)
+    notes = print_notes(reader, paths)
     with (
         atomic_directory(flags.FLAGS.output) as folder,
         progress_bar("paint") as show,
@@ -125,24 +130,25 @@ def main() -> None:
             for seed in range(
                 flags.FLAGS.seed, flags.FLAGS.seed + flags.FLAGS.samples
             ):
-                name, vector = style(path.stem, seed)
+                name, vector = style(stem_of(path), seed)
                 images = canvas.synthesise(mask, vector, seed)
                 entry = {"mask": str(path), "seed": seed, "style_name": name}
                 entry["style"] = [float(v) for v in vector]
-                made.append(write_images(folder, path.stem, images, entry))
-                show(len(made), total, path.stem)
-        write_record(folder, run, made)
+                made.append(write_images(folder, stem_of(path), images, entry))
+                show(len(made), total, stem_of(path))
+        write_record(folder, run, made, notes)
     print(f"{flags.FLAGS.output}: {total} images of {len(paths)} masks")
-    print_notes(reader, paths)
 
 
 def print_notes(
     reader: canvas_masks.MaskReader, paths: list[pathlib.Path]
-) -> None:
-    """Tells what was mended in annotations."""
-    for path in filter(drawn_masks.is_drawn, paths):
-        for note in reader.drawn.labels(path).notes:
-            print(note)
+) -> list[str]:
+    """Tells, and returns, what was mended in annotations."""
+    drawn = filter(drawn_masks.is_drawn, paths)
+    notes = [n for path in drawn for n in reader.drawn.labels(path).notes]
+    for note in notes:
+        print(note)
+    return notes
 
 
 def mask_reader(run: "RunDir") -> canvas_masks.MaskReader:
@@ -154,7 +160,7 @@ def mask_reader(run: "RunDir") -> canvas_masks.MaskReader:
         if as_ids
         else table.map_mask,
         table.by_color and not as_ids,
-        flags.FLAGS.mpp or finest,
+        flags.FLAGS.mpp,
         finest,
         drawn_masks.DrawnMasks(
             table,
@@ -190,8 +196,10 @@ def paint_canvases(
     made = list[dict[str, Any]]()
 
     def record(folder: pathlib.Path, entries: list[dict[str, Any]]) -> None:
-        write_record(folder, run, entries)
+        write_record(folder, run, entries, notes)
         made.extend(entries)
+
+    notes = print_notes(reader, paths)
 
     count = synthesize_canvas.paint_all(
         run,
@@ -263,9 +271,12 @@ def write_images(
 
 
 def write_record(
-    folder: pathlib.Path, run: "RunDir", made: list[dict[str, Any]]
+    folder: pathlib.Path,
+    run: "RunDir",
+    made: list[dict[str, Any]],
+    notes: list[str],
 ) -> None:
-    """Writes synthesis.json."""
+    """Writes synthesis.json; `notes` are on what was mended."""
     from histogan_tf.files import atomic_write
 
     value = {
@@ -273,6 +284,7 @@ def write_record(
         "run_dir": str(run.root),
         "mpp": run.config().finest_mpp,
         "images": made,
+        "notes": notes,
     }
     text = json.dumps(value, indent=1) + "\n"
     atomic_write(folder / "synthesis.json", text.encode())

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from histogan_tf import running
+from histogan_tf.files import stem_of
 from histogan_tf.progress_bar import progress_bar
 from trainer import canvas_masks, input_files, view_command
 from trainer.canvas_masks import MaskReader
@@ -78,7 +79,7 @@ def paint_all(
         for path in paths
         for seed in request.seeds
     ]
-    work = asdict(request) | {"jobs": jobs, "mpp": reader.mpp}
+    work = asdict(request) | {"jobs": jobs}
     with (
         work_folder.lasting_directory(request.output, work) as folder,
         progress_bar("paint") as show,
@@ -118,7 +119,7 @@ def _job(
     path: pathlib.Path, seed: int, style: Style, weights: str
 ) -> dict[str, Any]:
     """What decides an image, as JSON values."""
-    name, vector = style(path.stem, seed)
+    name, vector = style(stem_of(path), seed)
     return {
         "mask": str(path),
         "seed": seed,
@@ -134,7 +135,7 @@ def _entry(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _file_name(job: dict[str, Any]) -> str:
-    return f"{pathlib.Path(job['mask']).stem}_{job['seed']}.ome.tif"
+    return f"{stem_of(job['mask'])}_{job['seed']}.ome.tif"
 
 
 def _paint(

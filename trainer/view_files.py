@@ -8,6 +8,7 @@ of the image.
 import pathlib
 
 from histogan_tf.errors import InputError
+from histogan_tf.files import stem_of
 
 
 def overlays(
@@ -40,8 +41,8 @@ def downloads(
             raise InputError(f"--downloads {path}: no such file")
     if segmentation and (folder := pathlib.Path(segmentation)).is_dir():
         made = (
-            folder / "outlines" / f"{image.stem}.geojson",
-            folder / "instances" / f"{image.stem}.csv",
+            folder / "outlines" / f"{stem_of(image)}.geojson",
+            folder / "instances" / f"{stem_of(image)}.csv",
             folder / "areas.csv",
         )
         found += [path for path in made if path.is_file()]
@@ -56,7 +57,8 @@ def _mask_in(given: pathlib.Path, image: pathlib.Path) -> pathlib.Path:
     if not given.is_dir():
         return given
     wanted = [
-        given / "masks" / f"{image.stem}{end}" for end in (".ome.tif", ".png")
+        given / "masks" / f"{stem_of(image)}{end}"
+        for end in (".ome.tif", ".png")
     ]
     for path in wanted:
         if path.is_file():

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 
 from histogan_tf.data.images import IMAGE_EXTENSIONS, MASK_EXTENSIONS
 from histogan_tf.errors import InputError
-from histogan_tf.files import list_files
+from histogan_tf.files import list_files, stem_of
 
 Extensions = tuple[str, ...]
 Grouping = Callable[[pathlib.Path], str]
@@ -33,7 +33,7 @@ class Source:
     @property
     def name(self) -> str:
         """The image's stem."""
-        return self.image.stem
+        return stem_of(self.image)
 
 
 def pair(
@@ -126,10 +126,11 @@ def group_by_pattern(pattern: str) -> Grouping:
         )
 
     def group_of(path: pathlib.Path) -> str:
-        match = regex.search(path.stem)
+        name = stem_of(path)
+        match = regex.search(name)
         if not match or match[1] is None:
             raise InputError(
-                f"{path}: --group_by {pattern!r} does not match {path.stem!r}"
+                f"{path}: --group_by {pattern!r} does not match {name!r}"
             )
         return match[1]
 
@@ -164,9 +165,9 @@ def group_by_table(path: str | os.PathLike, column: str) -> Grouping:
             )
 
     def group_of(image: pathlib.Path) -> str:
-        if image.stem not in groups:
+        if stem_of(image) not in groups:
             raise InputError(f"{image}: not named in --groups {path}")
-        return groups[image.stem]
+        return groups[stem_of(image)]
 
     return group_of
 
@@ -199,7 +200,7 @@ def _by_stem(
 ) -> dict[str, pathlib.Path]:
     found: dict[str, pathlib.Path] = {}
     for path in paths:
-        name = path.stem.removesuffix(suffix)
+        name = stem_of(path).removesuffix(suffix)
         if name in found:
             raise InputError(
                 f"{path}: a second {what} named {name!r} beside {found[name]}"

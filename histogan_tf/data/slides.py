@@ -30,6 +30,7 @@ from histogan_tf.data import (
 )
 from histogan_tf.data.blocks import Backend, BlockImage, Level
 from histogan_tf.errors import InputError
+from histogan_tf.files import stem_of
 
 EXTENSIONS = (
     *images.IMAGE_EXTENSIONS,
@@ -55,7 +56,7 @@ class Slide:
 
     def __init__(self, path: str | os.PathLike, backend: Backend, mpp: float):
         self.path = pathlib.Path(path)
-        self.name = self.path.stem
+        self.name = stem_of(self.path)
         self.mpp = mpp
         self.origin = backend.origin
         self._image = BlockImage(backend)
