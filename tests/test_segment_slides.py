@@ -257,5 +257,29 @@ def test_levels_and_counts(tmp_path):
     found, scale = segment_slide.whole_level(labels, 70 * 90 - 1)
     np.testing.assert_array_equal(found, ids[::2, ::2])
     assert scale == 2
+    found, scale = segment_slide.object_mask(labels, 70 * 90 - 1, None)
+    np.testing.assert_array_equal(found, ids[::2, ::2])
     counts = segment_slide.class_pixels(labels, 3)
     assert counts.tolist() == np.bincount(ids.ravel()).tolist()
+
+
+@pytest.mark.parametrize("window", [16, 4096])
+def test_a_thin_boundary_parts_objects_at_coarse_levels(
+    tmp_path, monkeypatch, window
+):
+    monkeypatch.setattr(segment_slide, "_COUNTED", window)
+    ids = np.ones((41, 60), np.uint8)
+    ids[:, 27] = 2
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as tif:
+        tif.write(ids, subifds=2, tile=(16, 16))
+        for step in (2, 4):
+            # As the writer reduces: the commonest class, so no boundary.
+            small = np.ones(ids[::step, ::step].shape, np.uint8)
+            tif.write(small, subfiletype=1, tile=(16, 16))
+    labels = BlockImage(tiff_blocks.open_stored(path, False))
+    found, scale = segment_slide.object_mask(labels, 11 * 15, 2)
+    assert scale == 4 and found.shape == (11, 15)
+    wanted = np.ones((11, 15), np.uint8)
+    wanted[:, 27 // 4] = 2
+    np.testing.assert_array_equal(found, wanted)

@@ -189,6 +189,11 @@ def segment_slides_of(run: "RunDir", paths: list[pathlib.Path]) -> None:
     for entry in finished:
         if not any(entry["class_pixels"]):
             print(f"{entry['file']}: no tissue found; --notissue reads all")
+        if (entry["objects_mpp"] or 0) > entry["mpp"]:
+            print(
+                f"{entry['file']}: objects are found at"
+                f" {entry['objects_mpp']:g} um/px, as the slide is large"
+            )
     print(f"{values.output}: {count} slides")
     for entry in finished[:1]:
         folder = pathlib.Path(f"{values.output}_view") / entry["name"]

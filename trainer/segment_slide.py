@@ -7,7 +7,7 @@ segmentation.json. What is there already is not made again.
 
 import json
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _OBJECT_PIXELS = 2**25
 _THUMBNAIL = 2048
-_COUNTED = 4096
+_COUNTED = 4096  # a power of 2: reduced pixels never cross windows
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,8 @@ class SlideWork:
         table, chosen = self.network.table, self.request.outlined
         if not (table.boundary or self.request.geojson):
             return None
-        mask, scale = whole_level(labels, _OBJECT_PIXELS)
+        edge = table.boundary.id if table.boundary else None
+        mask, scale = object_mask(labels, _OBJECT_PIXELS, edge)
         mpp = self.network.finest * scale
         if table.boundary:
             rows = instances.instances(mask, table, chosen, mpp)
@@ -191,15 +192,47 @@ def whole_level(labels: "BlockImage", pixels: int) -> tuple["np.ndarray", int]:
     return found, 2**number
 
 
+def object_mask(
+    labels: "BlockImage", pixels: int, edge: int | None
+) -> tuple["np.ndarray", int]:
+    """As `whole_level`, but the class `edge` is wherever any of it is.
+
+    The commonest class of a reduced pixel would erase thin boundaries, and
+    touching objects would run together.
+    """
+    import numpy as np
+
+    level, scale = whole_level(labels, pixels)
+    if edge is None or scale == 1:
+        return level, scale
+    found = level.copy()
+    for row, column, window in _windows(labels):
+        more = [(0, -side % scale) for side in window.shape]
+        rim = np.pad(window == edge, more)
+        height, width = (side // scale for side in rim.shape)
+        rim = rim.reshape(height, scale, width, scale).any(axis=(1, 3))
+        top, left = row // scale, column // scale
+        found[top : top + height, left : left + width][rim] = edge
+    return found, scale
+
+
 def class_pixels(labels: "BlockImage", classes: int) -> "np.ndarray":
     """Pixels of each class at the finest level, int64 [classes]."""
     import numpy as np
 
-    level, counts = labels.levels[0], np.zeros(256, np.int64)
+    counts = np.zeros(256, np.int64)
+    for _, _, window in _windows(labels):
+        counts += np.bincount(window.ravel(), minlength=256)
+    return counts[:classes]
+
+
+def _windows(
+    labels: "BlockImage",
+) -> Iterator[tuple[int, int, "np.ndarray"]]:
+    """Row, column and pixels of windows that make up the finest level."""
+    level = labels.levels[0]
     for row in range(0, level.height, _COUNTED):
         for column in range(0, level.width, _COUNTED):
             tall = min(_COUNTED, level.height - row)
             wide = min(_COUNTED, level.width - column)
-            window = labels.window(0, row, column, tall, wide)
-            counts += np.bincount(window.ravel(), minlength=256)
-    return counts[:classes]
+            yield row, column, labels.window(0, row, column, tall, wide)

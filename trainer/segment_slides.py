@@ -8,7 +8,8 @@ thumbnail), with a boundary class `instances/<name>.csv` and, as asked,
 `probabilities/<name>_<class>.ome.tif` (0..255 for 0..1).
 
 Objects are found at the finest level of the labels that has at most 33 million
-pixels; the record says at how many um/px. Until all is done the results are in
+pixels, where a pixel is boundary if any of it is; the program and the record
+say at how many um/px. Until all is done the results are in
 `.<folder>.work` beside it, where the same command goes on.
 """
 
