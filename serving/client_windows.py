@@ -2,9 +2,9 @@
 
 In: work that takes a number of pixels and sends requests of at most so many.
 Out: its result. A server that refuses a size says what it allows (our server,
-and the graphs of our exports); the work is then done again in windows of that
-size. At a hot swap in the midst of an image, windows of two versions would
-not fit together: such work is done again, too.
+and the graphs of our exports; any server, of a message's bytes); the work is
+then done again in smaller windows. At a hot swap in the midst of an image,
+windows of two versions would not fit together: such work is done again, too.
 """
 
 import re
@@ -21,6 +21,8 @@ _STATED = (
     re.compile(r"the limit (?:decoded_pixels|tensor_elements) is (\d+)"),
     re.compile(r"1 to (\d+) pixels are allowed"),
 )
+# As `client_channel` tells of it.
+_BYTES = re.compile(r"of (\d+) bytes is above the server's limit of (\d+)")
 _SWAPS = 3  # in a row, during one image
 
 
@@ -61,14 +63,25 @@ class Windows:
             try:
                 return work(self.pixels, versions)
             except RequestError as error:
-                stated = stated_limit(error)
+                stated = stated_limit(error, self.pixels)
                 if stated is None or stated >= self.pixels:
                     raise
                 self.pixels = stated
 
 
-def stated_limit(error: RequestError) -> int | None:
-    """Pixels that a refusing server says it allows, if it says so."""
+def stated_limit(error: RequestError, pixels: int) -> int | None:
+    """Pixels that a refusing server says it allows, if it says so.
+
+    Args:
+      error: how it refused.
+      pixels: at most so many were sent.
+    """
+    if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        if too_many := _BYTES.search(error.details):
+            sent, allowed = (int(text) for text in too_many.groups())
+            # Other windows may need more bytes for a pixel.
+            return pixels * allowed // (sent + sent // 4)
+        return None
     if error.code is not grpc.StatusCode.INVALID_ARGUMENT:
         return None
     found = [pattern.search(error.details) for pattern in _STATED]

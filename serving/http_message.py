@@ -10,8 +10,9 @@ that a thousand slow uploads cannot fill the memory.
 
 import asyncio
 import re
+import threading
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
@@ -32,23 +33,27 @@ class HttpError(Exception):
 
 
 class Budget:
-    """Bytes that may be held at once; for one event loop, without locks."""
+    """Bytes that may be held at once; any thread may take them."""
 
     def __init__(self, most: int):
         self._left = most
+        self._lock = threading.Lock()
 
     def take(self, count: int) -> None:
         """Counts bytes; raises HttpError 503 when there are too many."""
-        if count > self._left:
+        with self._lock:
+            fits = count <= self._left
+            self._left -= count if fits else 0
+        if not fits:
             raise HttpError(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "Too many bytes of requests are held; try again",
             )
-        self._left -= count
 
     def give_back(self, count: int) -> None:
         """The bytes are gone."""
-        self._left += count
+        with self._lock:
+            self._left += count
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,12 @@ class Head:
     path: str
     headers: Mapping[str, str]
     keep_alive: bool
+
+    @property
+    def length(self) -> int | None:
+        """Content-Length, if there is one."""
+        found = self.headers.get("content-length")
+        return None if found is None else int(found)
 
 
 @dataclass(frozen=True)
@@ -116,6 +127,8 @@ def parse_head(data: bytes) -> Head:
         # Two lengths are how requests are smuggled past a proxy.
         if name in headers and name in ("content-length", "host"):
             raise _bad(f"Header {name} twice")
+        if name == "content-length" and not _LENGTH.fullmatch(header[2]):
+            raise _bad("Malformed Content-Length")
         headers[name] = header[2]
     asked = headers.get("connection", "").lower()
     keep = asked != "close" if minor == "1" else asked == "keep-alive"
@@ -148,7 +161,7 @@ class BodyReader:
           asyncio.IncompleteReadError: the client went away.
         """
         coding = head.headers.get("transfer-encoding")
-        length = head.headers.get("content-length")
+        length = head.length
         if coding is not None:
             if length is not None:
                 raise _bad("Both Content-Length and Transfer-Encoding")
@@ -160,11 +173,9 @@ class BodyReader:
             return await self._chunked()
         if length is None:
             return b""
-        if not _LENGTH.fullmatch(length):
-            raise _bad("Malformed Content-Length")
-        if int(length) > self._most:
+        if length > self._most:
             raise _too_large(self._most)
-        return await self._exactly(int(length))
+        return await self._exactly(length)
 
     async def _exactly(self, count: int) -> bytes:
         data = bytearray()
@@ -172,8 +183,7 @@ class BodyReader:
             piece = await self._reader.read(min(_PIECE, count - len(data)))
             if not piece:
                 raise asyncio.IncompleteReadError(b"", count)
-            self._budget.take(len(piece))
-            self.held += len(piece)
+            self.take(len(piece))
             data += piece
         return bytes(data)
 
@@ -193,8 +203,7 @@ class BodyReader:
             if await self._reader.readexactly(2) != b"\r\n":
                 raise _bad("Malformed chunk")
             # A chunk costs some memory however short it is.
-            self._budget.take(64)
-            self.held += 64
+            self.take(64)
         trailer = b"-"
         length = 0
         while trailer != b"\r\n":
@@ -204,17 +213,30 @@ class BodyReader:
                 raise _bad("Trailers too long")
         return b"".join(parts)
 
+    def take(self, count: int) -> None:
+        """Takes bytes that are held for this body beside its own."""
+        self._budget.take(count)
+        self.held += count
+
     def release(self) -> None:
         """Gives the bytes back to the budget."""
         self._budget.give_back(self.held)
         self.held = 0
 
 
-def inflate(body: bytes, coding: str, most: int) -> bytes:
+def inflate(
+    body: bytes, coding: str, most: int, take: Callable[[int], None]
+) -> bytes:
     """A body without its Content-Encoding: none, identity or gzip.
 
+    Args:
+      body: as it was sent.
+      coding: in lower case.
+      most: bytes that may come out.
+      take: told of inflated bytes before there are more of them.
+
     Raises:
-      HttpError: 400, 413 or 415.
+      HttpError: 400, 413 or 415, or what `take` raises.
     """
     if coding in ("", "identity"):
         return body
@@ -223,13 +245,27 @@ def inflate(body: bytes, coding: str, most: int) -> bytes:
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             f"Content-Encoding {coding[:40]!r}; allowed are gzip, identity",
         )
-    inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    parts, total = [], 0
     try:
-        data = inflater.decompress(body, most + 1)
+        for part in _inflated(body):
+            total += len(part)
+            if total > most:
+                raise _too_large(most)
+            take(len(part))
+            parts.append(part)
     except zlib.error as error:
         raise _bad("The body is no gzip") from error
-    if len(data) > most:
-        raise _too_large(most)
+    return b"".join(parts)
+
+
+def _inflated(body: bytes) -> Iterator[bytes]:
+    """Pieces of a few kB: 64 kB of gzip can hold 64 MB."""
+    inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    for start in range(0, len(body), _PIECE):
+        rest = body[start : start + _PIECE]
+        while rest and not inflater.eof:
+            yield inflater.decompress(rest, _PIECE)
+            rest = inflater.unconsumed_tail
+    yield inflater.flush()
     if not inflater.eof:
         raise _bad("The body's gzip is cut short")
-    return data

@@ -15,8 +15,9 @@ long as its client likes.
 
 import asyncio
 import contextlib
+import dataclasses
+import logging
 import ssl
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,8 +32,10 @@ from serving.http_message import (
     Request,
     Response,
 )
+from serving.loop_thread import LoopThread
 
 Handler = Callable[[Request], Response]
+_LOG = logging.getLogger(__name__)
 _LINGER = 1.0  # seconds
 _TOO_SLOW = "The request came too slowly"
 
@@ -84,10 +87,7 @@ class HttpServer:
         self._handler, self._limits, self._tls = handler, limits, tls
         self._budget = Budget(limits.held_bytes)
         self._pool = ThreadPoolExecutor(limits.threads, "rest")
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=self._loop.run_forever, name="http", daemon=True
-        )
+        self._thread = LoopThread("http")
         # In the order in which they last became idle.
         self._connections: dict[_Connection, asyncio.Task] = {}
         self._server: asyncio.Server | None = None
@@ -100,10 +100,7 @@ class HttpServer:
           OSError: the address is taken or not ours.
         """
         self._thread.start()
-        listening = asyncio.run_coroutine_threadsafe(
-            self._listen(host, port), self._loop
-        )
-        return listening.result()
+        return self._thread.run(self._listen(host, port))
 
     async def _listen(self, host: str, port: int) -> int:
         handshake = {"ssl_handshake_timeout": self._limits.head}
@@ -120,13 +117,8 @@ class HttpServer:
 
     def stop(self, grace: float) -> None:
         """No new requests; those at work may end within `grace` seconds."""
-        stopping = asyncio.run_coroutine_threadsafe(
-            self._stop(grace), self._loop
-        )
-        stopping.result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        self._thread.run(self._stop(grace))
+        self._thread.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _stop(self, grace: float) -> None:
@@ -198,8 +190,8 @@ class HttpServer:
             if head is None:
                 return False
             request = await self._read_body(head, body, writer)
-            answer = await self._loop.run_in_executor(
-                self._pool, self._answer, request
+            answer = await self._thread.loop.run_in_executor(
+                self._pool, self._answer, request, body.take
             )
             keep = head.keep_alive and not self._stopping
         except HttpError as error:
@@ -210,7 +202,7 @@ class HttpServer:
             return False
         finally:
             body.release()
-        await self._send(writer, answer, keep)
+        await self._send(writer, answer, keep, head.method)
         return keep
 
     async def _drop_input(self, connection: _Connection) -> None:
@@ -255,10 +247,8 @@ class HttpServer:
         if head.headers.get("expect", "").lower() == "100-continue":
             writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         http_packets.acknowledge(writer)
-        length = head.headers.get("content-length", "")
-        known = int(length) if length.isascii() and length.isdigit() else 0
         # In chunks, as much may come as is allowed.
-        expected = known or self._limits.body_bytes
+        expected = head.length or self._limits.body_bytes
         expected = min(expected, self._limits.body_bytes)
         try:
             async with asyncio.timeout(self._seconds(expected)):
@@ -270,23 +260,34 @@ class HttpServer:
     def _seconds(self, count: int) -> float:
         return self._limits.head + count / self._limits.rate
 
-    def _answer(self, request: Request) -> Response:
-        """In a worker thread."""
+    def _answer(
+        self, request: Request, take: Callable[[int], None]
+    ) -> Response:
+        """In a worker thread; raises nothing."""
         try:
             coding = request.headers.get("content-encoding", "").lower()
             body = http_message.inflate(
-                request.body, coding, self._limits.body_bytes
+                request.body, coding, self._limits.body_bytes, take
             )
+            return self._handler(dataclasses.replace(request, body=body))
         except HttpError as error:
             return Response(error.status, json_answer.error(error.text))
-        return self._handler(
-            Request(request.method, request.path, request.headers, body)
-        )
+        except Exception:
+            _LOG.exception("%s %.200s failed", request.method, request.path)
+            text = "Internal error; the server's log has it"
+            return Response(
+                HTTPStatus.INTERNAL_SERVER_ERROR, json_answer.error(text)
+            )
 
     async def _send(
-        self, writer: asyncio.StreamWriter, answer: Response, keep_alive: bool
+        self,
+        writer: asyncio.StreamWriter,
+        answer: Response,
+        keep_alive: bool,
+        method: str = "",
     ) -> None:
-        head = answer.encode(keep_alive)
-        http_packets.write(writer, head, answer.body)
-        async with asyncio.timeout(self._seconds(len(answer.body))):
+        # HEAD is told the length of what a GET would bring.
+        body = b"" if method == "HEAD" else answer.body
+        http_packets.write(writer, answer.encode(keep_alive), body)
+        async with asyncio.timeout(self._seconds(len(body))):
             await writer.drain()

@@ -44,13 +44,19 @@ def decoded_pixels(data: bytes) -> int | None:
     return None
 
 
-def may_hold_image(data: bytes) -> bool:
-    """Whether an image may lie inside the bytes; cheap, not exact.
+def begins_image(data: bytes, start: int, end: int) -> bool:
+    """Whether data[start:end] begins as an image; cheap, not exact."""
+    return data.startswith((_PNG, _JPEG, _GIF, _BMP, b"RIFF"), start, end)
+
+
+def may_hold_image(data: bytes, start: int, end: int) -> bool:
+    """Whether an image may lie in data[start:end]; cheap, not exact.
 
     BMP is left out: its two letters are everywhere, and a decoder refuses one
     with fewer bytes than it has pixels.
     """
-    return any(start in data for start in (_PNG, _JPEG, _GIF, b"WEBP"))
+    marks = (_PNG, _JPEG, _GIF, b"WEBP")
+    return any(data.find(mark, start, end) >= 0 for mark in marks)
 
 
 def _area(width: int, height: int) -> int:

@@ -10,12 +10,10 @@ of a request grows with the bytes that were sent, and images are bounded.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from google.protobuf.message import DecodeError
-from tensorflow.core.example import example_pb2
-
-from serving import image_headers, status
+from serving import image_fields, image_headers, status
+from serving.image_fields import TooManyFieldsError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,13 +23,15 @@ class RequestLimits:
     `message_bytes`: of the whole request. `tensor_elements`: of one input
     tensor. `repeated_elements`: of one input tensor, elements that were not
     sent and stand for copies of the last one. `decoded_pixels`: of all
-    images in one input tensor, all frames of animations included.
+    images in one input tensor, all frames of animations included. `fields`:
+    of one string with images in it, as a tf.Example has them.
     """
 
     message_bytes: int = 2**28
     tensor_elements: int = 2**26
     repeated_elements: int = 2**20
     decoded_pixels: int = 2**26
+    fields: int = 2**18
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -71,30 +71,20 @@ class RequestLimits:
           values: strings of one tensor: image files, serialised tf.Examples
             with image files in their features, or anything else.
         """
-        total = sum(_pixels(value) for value in values)
+        try:
+            total = sum(self._pixels(value) for value in values)
+        except TooManyFieldsError as error:
+            raise status.invalid(
+                f"Input {alias} has a string with images and more than"
+                f" {self.fields} fields, the limit fields"
+            ) from error
         if total > self.decoded_pixels:
             raise status.invalid(
                 f"The images of input {alias} decode to {total} pixels; the"
                 f" limit decoded_pixels is {self.decoded_pixels}"
             )
 
-
-def _pixels(value: bytes) -> int:
-    pixels = image_headers.decoded_pixels(value)
-    if pixels is None:
-        found = map(image_headers.decoded_pixels, _features(value))
-        return sum(pixels or 0 for pixels in found)
-    return pixels
-
-
-def _features(value: bytes) -> Iterator[bytes]:
-    """Byte strings of a serialised tf.Example that may hold images."""
-    # Field 1 of an Example, of whatever length.
-    if not value.startswith(b"\x0a") or not image_headers.may_hold_image(value):
-        return
-    try:
-        example = example_pb2.Example.FromString(value)
-    except DecodeError:
-        return
-    for feature in example.features.feature.values():
-        yield from feature.bytes_list.value
+    def _pixels(self, value: bytes) -> int:
+        # A message may begin as an image does, and be read as a message.
+        found = [value, *image_fields.images(value, self.fields)]
+        return sum(image_headers.decoded_pixels(one) or 0 for one in found)

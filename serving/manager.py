@@ -14,7 +14,7 @@ import logging
 import pathlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from grpc import StatusCode
 from tensorflow_serving.apis import get_model_status_pb2, model_pb2
@@ -81,7 +81,10 @@ class ModelManager:
         self._wait_until_available(new, timeout)
 
     def reload(
-        self, config: ModelServerConfig, timeout: float | None = None
+        self,
+        config: ModelServerConfig,
+        timeout: float | None = None,
+        given_up: Callable[[], bool] = lambda: False,
     ) -> None:
         """Takes a config in place of the old one.
 
@@ -91,12 +94,17 @@ class ModelManager:
         Args:
           config: the whole config.
           timeout: seconds to wait for the new models; None: no limit.
+          given_up: whether nobody waits any more; asked again by `wake`.
 
         Raises:
           ServingError: the config is refused, and the old one stays; or a
             new model did not become available, and the new config stays.
         """
-        self._wait_until_available(self._apply(config), timeout)
+        self._wait_until_available(self._apply(config), timeout, given_up)
+
+    def wake(self) -> None:
+        """Has every `reload` that waits ask whether it is given up."""
+        self._roster.wake()
 
     @contextlib.contextmanager
     def handle(self, spec: model_pb2.ModelSpec) -> Iterator[Handle]:
@@ -207,13 +215,17 @@ class ModelManager:
         return kept - _names(old)
 
     def _wait_until_available(
-        self, names: set[str], timeout: float | None
+        self,
+        names: set[str],
+        timeout: float | None,
+        given_up: Callable[[], bool] = lambda: False,
     ) -> None:
         """Waits for models, as long as none of them has failed for good."""
         began = time.monotonic()
 
         def settled() -> bool:
-            return self._closed.is_set() or all(
+            ended = self._closed.is_set() or given_up()
+            return ended or all(
                 self._roster.serves(name)
                 or self._roster.failed(name)
                 or name not in _names(self._config)
@@ -230,6 +242,8 @@ class ModelManager:
                 f"Not available after {time.monotonic() - began:.1f} s:"
                 f" {', '.join(missing)}",
             )
+        if missing and given_up():
+            raise ServingError(StatusCode.CANCELLED, "The client went away")
         if missing:
             raise self._not_available(missing)
 

@@ -94,7 +94,8 @@ class RestApi:
         try:
             body = self._answer(request, identity)
         except status.ServingError as error:
-            body = json_answer.error(error.text)
+            # Whole: only gRPC cuts texts.
+            body = json_answer.error(error.message)
             return Response(error.http_status, body, headers=extra)
         return Response(200, body, headers=extra)
 

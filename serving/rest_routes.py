@@ -65,11 +65,13 @@ def route(method: str, path: str) -> Route:
         raise status.invalid("Missing model name in request.")
     spec = model_pb2.ModelSpec(name=_decode(name, "model name"))
     if version:
-        if int(version) > _LARGEST:
+        # Python converts no more than 4,300 digits.
+        digits = version.lstrip("0")[:20] or "0"
+        if int(digits) > _LARGEST:
             raise status.invalid(
                 f"Failed to convert version: {version} to numeric."
             )
-        spec.version.value = int(version)
+        spec.version.value = int(digits)
     if label:
         spec.version_label = _decode(label, "model version label")
     # They compare in lower case, and know no other spelling.

@@ -30,7 +30,7 @@ from serving.server_settings import ServerSettings
 if TYPE_CHECKING:
     from serving.servable import Servable
 
-_FILES = 512  # for models, gRPC and logs, beside REST connections
+_FILES = 512  # for models and logs, beside connections
 _CLOSING = 10.0  # seconds for unloading when requests do not end
 _SOURCE = logging.getLogger("serving")
 
@@ -121,6 +121,8 @@ class ModelServer:
 
     def _open_ports(self) -> None:
         settings = self._settings
+        # As many clients may come by gRPC, whether there is REST or not.
+        _allow_files(2 * settings.max_connections + _FILES)
         methods = Methods(
             settings.request_limits(),
             self.metrics,
@@ -144,7 +146,6 @@ class ModelServer:
 
     def _open_http(self, calls: Calls, methods: Methods) -> None:
         settings = self._settings
-        _allow_files(settings.max_connections + _FILES)
         handler = RestApi(
             calls,
             methods,

@@ -3,7 +3,8 @@
 In: the command line. Out: ServerSettings. Flags of ours alone are marked so.
 Some of TensorFlow Serving's are taken and have no effect, so that one command
 line runs both servers; what cannot be ignored is no flag here: TPUs,
-TensorFlow Lite, ALTS, platform config files.
+TensorFlow Lite, ALTS, platform config files. Unlike the real one, this server
+has no ProfilerService: --enable_profiler is taken and changes nothing.
 """
 
 import dataclasses
@@ -85,7 +86,10 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_bool("rest_api_enable_cors_support", False, "CORS headers")
 flags.DEFINE_integer(
-    "max_concurrent_requests", 256, "(ours) gRPC calls taken at once", 1
+    "max_concurrent_requests",
+    256,
+    "(ours) gRPC calls at work; as many may wait for their messages",
+    1,
 )
 flags.DEFINE_integer(
     "max_connections", 4096, "(ours) REST connections; idle ones give way", 1
@@ -113,10 +117,12 @@ flags.DEFINE_bool("version", False, "print versions and exit")
 # Taken for the real one's sake.
 for _name in (
     "flush_filesystem_caches",
-    "enable_profiler",
     "remove_unused_fields_from_bundle_metagraph",
 ):
     flags.DEFINE_bool(_name, True, "no effect here")
+flags.DEFINE_bool(
+    "enable_profiler", True, "no effect here: there is no ProfilerService"
+)
 flags.DEFINE_integer("num_unload_threads", 0, "no effect here", 0)
 flags.DEFINE_float("per_process_gpu_memory_fraction", 0, "no effect here", 0, 1)
 

@@ -12,6 +12,7 @@ from google.protobuf import text_format
 
 from histogan_tf.errors import InputError
 from serving import model_config
+from serving.grpc_gate import GateLimits
 from serving.http_server import HttpLimits
 from serving.limits import RequestLimits
 from serving.metrics import DEFAULT_PATH
@@ -20,6 +21,9 @@ from serving.servable import Threads
 from serving.settings import ManagerSettings
 
 _CORES = os.cpu_count() or 1
+# A gRPC message may take so many seconds, and one more for each so many bytes
+# of the largest that is allowed; how long it is, is seen when it is there.
+_MESSAGE, _RATE = 10.0, 2**20
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,14 @@ class ServerSettings:
             message_bytes=self.max_request_bytes,
             tensor_elements=self.max_tensor_elements,
             decoded_pixels=self.max_decoded_pixels,
+        )
+
+    def gate_limits(self) -> GateLimits:
+        """Of the gRPC port; each call may hold one message."""
+        return GateLimits(
+            waiting=self.max_concurrent_requests,
+            running=self.max_concurrent_requests,
+            seconds=_MESSAGE + self.max_request_bytes / _RATE,
         )
 
     def http_limits(self) -> HttpLimits:

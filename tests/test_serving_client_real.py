@@ -63,6 +63,34 @@ def test_segment_equals_the_library(client, random_networks, tmp_path):
     assert record["images"][0]["version"] == 7
 
 
+def test_messages_that_are_too_large_go_in_windows(
+    random_export, random_networks, tmp_path, capsys, monkeypatch
+):
+    """The image's PNG of noise has 190 kB, the server takes 100 kB."""
+    picture = noise(2, (220, 290, 3), 256)
+    images.write_png(tmp_path / "a.png", picture)
+    with serving_running.running(
+        model_name="tissue",
+        model_base_path=str(random_export.parent),
+        max_request_bytes=100_000,
+    ) as server:
+        code, _, err = run_program(
+            "serving.client",
+            capsys,
+            monkeypatch,
+            server=f"127.0.0.1:{server.settings.port}",
+            model="tissue",
+            command="segment",
+            input=tmp_path / "a.png",
+            output=tmp_path / "out",
+            mpp=5,
+        )
+    assert code == 0, err
+    mask = images.read_mask_raw(tmp_path / "out" / "masks" / "a.png")
+    expected = random_networks.reader(picture).argmax(-1)
+    assert (mask != expected).mean() < 1e-4
+
+
 def test_generate_equals_the_library(client, random_canvas, tmp_path):
     mask = noise(2, (60, 75), 3)
     images.write_png(tmp_path / "m.png", mask)

@@ -8,6 +8,7 @@ from serving.client_channel import RequestError
 from serving.client_windows import Windows
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
+FULL = grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 @pytest.mark.parametrize(
@@ -25,12 +26,17 @@ INVALID = grpc.StatusCode.INVALID_ARGUMENT
          " width); 1 to 100 pixels are allowed, send larger ones]", 100),
         (INVALID, "The request has 9 bytes; the limit message_bytes is 4",
          None),
+        # A fifth of room for windows that need more bytes a pixel.
+        (FULL, "the request of 2000 bytes is above the server's limit of 500;"
+         " send less at once (--tile_pixels)", 180),
+        (FULL, "the message of 2000 bytes is above the client's limit of 500",
+         None),
         (grpc.StatusCode.INTERNAL, "the limit decoded_pixels is 400", None),
     ],
 )  # fmt: skip
 def test_stated_limits(code, text, expected):
     error = RequestError(code, text, "host:1")
-    assert client_windows.stated_limit(error) == expected
+    assert client_windows.stated_limit(error, 900) == expected
 
 
 def test_our_servers_own_text_is_understood():
@@ -40,7 +46,7 @@ def test_our_servers_own_text_is_understood():
     with pytest.raises(ServingError) as caught:
         RequestLimits(tensor_elements=12).check_elements("masks", 13)
     error = RequestError(caught.value.code, caught.value.text, "host:1")
-    assert client_windows.stated_limit(error) == 12
+    assert client_windows.stated_limit(error, 900) == 12
 
 
 def test_the_limit_is_learnt_once():

@@ -7,7 +7,9 @@ import sys
 
 import pytest
 import serving_models
+import yaml
 from absl import flags
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from serving_running import running
 
 from serving import batch_parameters, model_config
@@ -17,10 +19,30 @@ FOLDER = pathlib.Path(model_config.__file__).parent / "deploy"
 CONFIGS = ("models.config", "batching.config", "monitoring.config")
 
 
+def read(name):
+    """The documents of a manifest."""
+    return list(yaml.safe_load_all((FOLDER / name).read_text()))
+
+
+def compose():
+    """The service of compose.yaml."""
+    return read("compose.yaml")[0]["services"]["histogan"]
+
+
+def pod():
+    """What runs in a pod of kubernetes.yaml, and its only container."""
+    spec = read("kubernetes.yaml")[0]["spec"]["template"]["spec"]
+    return spec, spec["containers"][0]
+
+
 def command(name):
-    """Flags of a manifest: name -> value."""
-    text = (FOLDER / name).read_text()
-    return dict(re.findall(r"^\s+- --(\w+)=(\S+)$", text, re.M))
+    """Flags of a manifest: name -> value, as written."""
+    lists = {
+        "compose.yaml": lambda: compose()["command"],
+        "kubernetes.yaml": lambda: pod()[1]["args"],
+    }
+    flag = re.compile(r"--(\w+)=(\S+)")
+    return dict(flag.fullmatch(text).groups() for text in lists[name]())
 
 
 @pytest.fixture
@@ -51,14 +73,37 @@ def test_flags_are_known_and_their_values_parse(name, server_flags):
 
 
 def test_the_manifests_mount_what_they_name():
-    compose = (FOLDER / "compose.yaml").read_text()
-    assert '- ".:/config:ro"' in compose and ":/models:ro" in compose
-    kustomization = (FOLDER / "kustomization.yaml").read_text()
-    assert f"files: [{', '.join(CONFIGS)}]" in kustomization
-    pods = (FOLDER / "kubernetes.yaml").read_text()
-    assert "mountPath: /config" in pods and "mountPath: /models" in pods
-    names = re.findall(r"name: (histogan-config)", kustomization + pods)
-    assert len(names) == 2
+    mounts = dict(
+        text.removesuffix(":ro").rsplit(":", 1)[::-1]
+        for text in compose()["volumes"]
+        if text.endswith(":ro")
+    )
+    assert set(mounts) == {"/models", "/config"} and mounts["/config"] == "."
+    spec, container = pod()
+    volumes = {volume["name"]: volume for volume in spec["volumes"]}
+    mounts = {m["mountPath"]: m for m in container["volumeMounts"]}
+    assert set(mounts) == {"/models", "/config", "/tmp"}
+    assert mounts["/models"]["readOnly"] and mounts["/config"]["readOnly"]
+    config = volumes[mounts["/config"]["name"]]["configMap"]["name"]
+    kustomization = read("kustomization.yaml")[0]
+    assert kustomization["resources"] == ["kubernetes.yaml"]
+    assert kustomization["configMapGenerator"] == [
+        {"name": config, "files": list(CONFIGS)}
+    ]
+
+
+def test_ports_and_probes():
+    _, container = pod()
+    ports = {p["name"]: p["containerPort"] for p in container["ports"]}
+    assert ports == {"grpc": 8500, "http": 8501}
+    asked = {"port": 8500, "service": "PredictionService"}
+    for probe in ("startupProbe", "readinessProbe"):
+        assert container[probe]["grpc"] == asked
+    service = read("kubernetes.yaml")[1]["spec"]["ports"]
+    assert {p["targetPort"] for p in service} == set(ports)
+    assert compose()["ports"] == [
+        f"127.0.0.1:{port}:{port}" for port in ports.values()
+    ]
 
 
 def test_config_files_as_they_are():
@@ -74,21 +119,25 @@ def test_config_files_as_they_are():
     assert settings.metrics_path() == "/monitoring/prometheus/metrics"
 
 
-def test_our_server_runs_by_the_same_command(tmp_path):
+def settings(name, server_flags, folder):
+    """Settings by a manifest's command, with its folders in another."""
+    for file in CONFIGS:
+        text = (FOLDER / file).read_text()
+        (folder / file).write_text(text.replace("/models/", f"{folder}/"))
+    found = {}
+    for flag, value in command(name).items():
+        server_flags[flag].parse(value.replace("/config/", f"{folder}/"))
+        found[flag] = server_flags[flag].value
+    return found
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "kubernetes.yaml"])
+def test_our_server_runs_by_the_same_command(name, server_flags, tmp_path):
     """The same files, but that /models is another folder here."""
     serving_models.half_plus(tmp_path / "histogan" / "1")
-    serving_models.half_plus(tmp_path / "histogan" / "2")
-    text = (FOLDER / "models.config").read_text()
-    config = tmp_path / "models.config"
-    config.write_text(text.replace("/models/", f"{tmp_path}/"))
-    with running(
-        model_config_file=str(config),
-        enable_batching=True,
-        batching_parameters_file=str(FOLDER / "batching.config"),
-        monitoring_config_file=str(FOLDER / "monitoring.config"),
-        enable_grpc_healthcheck_service=True,
-    ) as server:
-        for version, expected in (("", 3.0), ("/versions/1", 3.0)):
+    serving_models.half_plus(tmp_path / "histogan" / "2", 3.0)
+    with running(**settings(name, server_flags, tmp_path)) as server:
+        for version, expected in (("", 4.0), ("/versions/1", 3.0)):
             assert server.json(
                 f"/v1/models/histogan{version}:predict", {"instances": [2.0]}
             ) == (200, {"predictions": [expected]})
@@ -96,5 +145,7 @@ def test_our_server_runs_by_the_same_command(tmp_path):
         assert code == 200
         assert b'queuing_latency_count{thread_pool_name="histogan"} 2' in page
         # What the readiness probe of the pods asks.
-        check = server.channel.unary_unary("/grpc.health.v1.Health/Check")
-        assert check(b"\x0a\x11PredictionService") == b"\x08\x01"
+        asked = pod()[1]["readinessProbe"]["grpc"]["service"]
+        request = health_pb2.HealthCheckRequest(service=asked)
+        found = health_pb2_grpc.HealthStub(server.channel).Check(request)
+        assert found.status == health_pb2.HealthCheckResponse.SERVING

@@ -7,16 +7,32 @@ import grpc
 import numpy as np
 import pytest
 import serving_models
+from google.protobuf.message import DecodeError
 from serving_running import predict_request, running, tensor, undisturbed
+from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    inference_pb2,
+    model_management_pb2,
+    regression_pb2,
+)
 
 PATH = "/tensorflow.serving.PredictionService/Predict"
+CONFIG = """model_config_list {
+  config { name: "m" base_path: "BASE/m" model_platform: "tensorflow" }
+  config { name: "heads" base_path: "BASE/heads" model_platform: "tensorflow" }
+}"""
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     serving_models.half_plus(folder / "m" / "1")
-    with running(model_name="m", model_base_path=str(folder / "m")) as found:
+    serving_models.heads(folder / "heads" / "1")
+    config = folder / "models.config"
+    config.write_text(CONFIG.replace("BASE", str(folder)))
+    with running(model_config_file=str(config)) as found:
         yield found
 
 
@@ -42,6 +58,13 @@ def mutated(data, rng):
             del data[at : at + rng.randint(1, 4)]
         data = data or bytearray(b"\x00")
     return bytes(data)
+
+
+def turned(data, rng):
+    """Bytes with a bit of one changed: often a message still."""
+    at = rng.randrange(len(data))
+    changed = bytes([data[at] ^ 1 << rng.randrange(8)])
+    return data[:at] + changed + data[at + 1 :]
 
 
 def distorted(request, rng):
@@ -79,6 +102,20 @@ EXPECTED = {
 }
 
 
+def checked(call, body):
+    """The code of an answer, which is none that hides a bug."""
+    try:
+        call(body, timeout=20)
+    except grpc.RpcError as error:
+        code, text = error.code().name, error.details()
+        if code == "INTERNAL":
+            assert text == "Exception deserializing request!", body
+        else:
+            assert code in EXPECTED, (code, text, body)
+        return code
+    return "OK"
+
+
 def test_fuzzed_messages(server):
     rng = random.Random(1)
     call = server.channel.unary_unary(PATH)
@@ -99,17 +136,126 @@ def test_fuzzed_messages(server):
             body = mutated(chosen.SerializeToString(), rng)
         else:
             body = distorted(chosen, rng).SerializeToString()
-        try:
-            call(body, timeout=20)
-            code = "OK"
-        except grpc.RpcError as error:
-            code, text = error.code().name, error.details()
-            if code == "INTERNAL":
-                assert text == "Exception deserializing request!"
-            else:
-                assert code in EXPECTED, (code, text, body)
+        code = checked(call, body)
         seen[code] = seen.get(code, 0) + 1
     assert seen["INTERNAL"] > 20 and seen["INVALID_ARGUMENT"] > 20, seen
+
+
+def heads(request, signature=""):
+    """A request of examples to a model with heads."""
+    request.model_spec.name = "heads"
+    request.model_spec.signature_name = signature
+    for place in range(2):
+        example = request.input.example_list.examples.add()
+        values = example.features.feature["x"].float_list.value
+        values.append(place / 4)
+    return request
+
+
+def multi_inference():
+    request = inference_pb2.MultiInferenceRequest()
+    for kind in ("classify", "regress"):
+        task = request.tasks.add(method_name=f"tensorflow/serving/{kind}")
+        task.model_spec.name = "heads"
+        task.model_spec.signature_name = kind
+    request.input.CopyFrom(
+        heads(classification_pb2.ClassificationRequest()).input
+    )
+    return request
+
+
+def metadata():
+    request = get_model_metadata_pb2.GetModelMetadataRequest()
+    request.model_spec.name = "m"
+    request.metadata_field.append("signature_def")
+    return request
+
+
+def model_status():
+    request = get_model_status_pb2.GetModelStatusRequest()
+    request.model_spec.name = "m"
+    request.model_spec.version.value = 1
+    return request
+
+
+@pytest.mark.parametrize(
+    ("method", "make"),
+    [
+        (
+            "Prediction/Classify",
+            lambda: heads(classification_pb2.ClassificationRequest()),
+        ),
+        (
+            "Prediction/Regress",
+            lambda: heads(regression_pb2.RegressionRequest(), "regress"),
+        ),
+        ("Prediction/MultiInference", multi_inference),
+        ("Prediction/GetModelMetadata", metadata),
+        ("Model/GetModelStatus", model_status),
+    ],
+)
+def test_fuzzed_messages_of_other_methods(server, method, make):
+    rng = random.Random(4)
+    service, name = method.split("/")
+    call = server.channel.unary_unary(
+        f"/tensorflow.serving.{service}Service/{name}"
+    )
+    whole, seen = make().SerializeToString(), set()
+    call(whole, timeout=20)
+    for _ in range(50):
+        seen.add(checked(call, mutated(whole, rng)))
+        seen.add(checked(call, turned(whole, rng)))
+    assert "INTERNAL" in seen and len(seen) > 1, seen
+
+
+def test_fuzzed_reloads(server):
+    """Of a config that is refused: one that is taken may unload `m`."""
+    rng = random.Random(5)
+    request = model_management_pb2.ReloadConfigRequest()
+    for _ in range(2):
+        model = request.config.model_config_list.config.add()
+        model.name, model.base_path = "m", "/none"
+        model.model_platform = "tensorflow"
+        model.version_labels["stable"] = 7
+    call = server.channel.unary_unary(
+        "/tensorflow.serving.ModelService/HandleReloadConfigRequest"
+    )
+    whole, seen = request.SerializeToString(), set()
+    for _ in range(50):
+        for body in (mutated(whole, rng), turned(whole, rng)):
+            if harmless(body):
+                seen.add(checked(call, body))
+    assert {"INTERNAL", "INVALID_ARGUMENT"} <= seen, seen
+
+
+def harmless(body):
+    """Whether a config cannot be taken: it is broken, or lists `m` twice."""
+    try:
+        found = model_management_pb2.ReloadConfigRequest.FromString(body)
+    except DecodeError:
+        return True
+    if found.config.WhichOneof("config") != "model_config_list":
+        return True
+    names = [m.name for m in found.config.model_config_list.config]
+    return len(set(names)) < len(names)
+
+
+@pytest.mark.parametrize("method", ["classify", "regress"])
+def test_fuzzed_json_of_other_methods(server, method):
+    rng = random.Random(6)
+    whole = (
+        b'{"signature_name": "%s", "context": {"y": {"b64": "aGk="}},'
+        b' "examples": [{"x": 0.25}, {"x": [0.5]}]}' % method.encode()
+    )
+    path, seen = f"/v1/models/heads:{method}", set()
+    assert server.http("POST", path, whole)[0] == 200
+    for _ in range(100):
+        body = mutated(whole, rng)
+        code, _, text = server.http("POST", path, body)
+        assert code in (200, 400, 501), (code, text, body)
+        assert code == 200 or json.loads(text)["error"]
+        seen.add(code)
+    assert 400 in seen
 
 
 def test_fuzzed_json(server):

@@ -227,8 +227,9 @@ def test_a_deadline_bounds_the_call(tmp_path):
     assert code == "DEADLINE_EXCEEDED"
 
 
-def test_neither_reflection_nor_sessions(server):
+def test_neither_reflection_nor_sessions_nor_profiler(server):
     for method in (
+        "/tensorflow.ProfilerService/Profile",  # the real one has it
         "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
         "/tensorflow.serving.SessionService/SessionRun",
         "/grpc.health.v1.Health/Check",  # only with its flag

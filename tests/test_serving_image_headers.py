@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serving.image_headers import decoded_pixels, may_hold_image
+from serving.image_headers import begins_image, decoded_pixels, may_hold_image
 
 PIXELS = np.random.default_rng(1).integers(0, 256, (37, 53, 3), np.uint8)
 
@@ -90,6 +90,13 @@ def test_cut_files_end_well(ending):
 
 
 def test_where_an_image_may_lie_inside():
-    assert may_hold_image(b"..." + encoded(".png"))
-    assert may_hold_image(b"..." + encoded(".jpg"))
-    assert not may_hold_image(b"plain text")
+    for ending in (".png", ".jpg"):
+        data = b"..." + encoded(ending)
+        assert may_hold_image(data, 0, len(data))
+        assert may_hold_image(data, 3, len(data))
+        assert not may_hold_image(data, 4, len(data))
+        assert not may_hold_image(data, 0, 5)
+        assert begins_image(data, 3, len(data))
+        assert not begins_image(data, 2, len(data))
+        assert not begins_image(data, 3, 5)
+    assert not may_hold_image(b"plain text", 0, 10)
