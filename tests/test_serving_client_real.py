@@ -43,6 +43,13 @@ def noise(seed, shape, high):
     return rng.integers(0, high, shape, np.uint8)
 
 
+def check_mask(folder, networks, picture):
+    """Equal but where two classes are equally likely to 1e-5."""
+    mask = images.read_mask_raw(folder / "out" / "masks" / "a.png")
+    expected = networks.reader(picture).argmax(-1)
+    assert (mask != expected).mean() < 1e-4
+
+
 def test_segment_equals_the_library(client, random_networks, tmp_path):
     """Above the server's limit, 220 x 290, it goes in windows."""
     picture = noise(1, (220, 290, 3), 256)
@@ -54,10 +61,7 @@ def test_segment_equals_the_library(client, random_networks, tmp_path):
         mpp=5,
     )
     assert code == 0, err
-    mask = images.read_mask_raw(tmp_path / "out" / "masks" / "a.png")
-    expected = random_networks.reader(picture).argmax(-1)
-    # Equal but where two classes are equally likely to 1e-5.
-    assert (mask != expected).mean() < 1e-4
+    check_mask(tmp_path, random_networks, picture)
     record = json.loads((tmp_path / "out" / "segmentation.json").read_text())
     assert record["classes"] == ["stroma", "epithelium", "lumen"]
     assert record["images"][0]["version"] == 7
@@ -86,9 +90,7 @@ def test_messages_that_are_too_large_go_in_windows(
             mpp=5,
         )
     assert code == 0, err
-    mask = images.read_mask_raw(tmp_path / "out" / "masks" / "a.png")
-    expected = random_networks.reader(picture).argmax(-1)
-    assert (mask != expected).mean() < 1e-4
+    check_mask(tmp_path, random_networks, picture)
 
 
 def test_generate_equals_the_library(client, random_canvas, tmp_path):

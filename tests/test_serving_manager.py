@@ -191,12 +191,14 @@ def test_start_waits_for_a_version(make, tmp_path):
 
 
 def test_polling_off(make, base):
+    before = set(threading.enumerate())
     manager = make(
         base,
         settings=dataclasses.replace(QUICK, file_system_poll_wait_seconds=0),
     )
     put(base, 2)
-    assert not [t for t in threading.enumerate() if "poll" in t.name]
+    new = set(threading.enumerate()) - before
+    assert not [t for t in new if "poll" in t.name]
     manager.poll()
     eventually(lambda: ask(manager, "m")[0] == 2)
 
