@@ -1,4 +1,4 @@
-"""Apache Beam (its DirectRunner) against this process: the same bytes."""
+"""Apache Beam (its local runners) against this process: the same bytes."""
 
 import functools
 import pathlib
@@ -18,12 +18,12 @@ from histogan_tf.errors import InputError
 from trainer import runners
 from trainer.beam_runner import BeamRunner
 
-DIRECT = ("--runner=FnApiRunner",)
+LOCAL = "--runner=FnApiRunner"
 
 
 @pytest.fixture
 def beam(tmp_path):
-    return BeamRunner(DIRECT, tmp_path / "shared")
+    return BeamRunner((LOCAL,), tmp_path / "shared")
 
 
 def contents(folder):
@@ -51,7 +51,9 @@ def slow(item, inside):
     return item
 
 
-def test_results_come_in_order_and_leave_nothing(beam):
+@pytest.mark.parametrize("option", [LOCAL, "--runner=DirectRunner"])
+def test_results_come_in_order_and_leave_nothing(option, tmp_path):
+    beam = BeamRunner((option,), tmp_path / "shared")
     found = list(beam(square, [5, 3, 8, 1], running.silent))
     assert found == list(running.here(square, [5, 3, 8, 1], running.silent))
     assert found == [(5, 25), (3, 9), (8, 64), (1, 1)]
@@ -75,6 +77,13 @@ def test_without_beam_the_error_says_so(beam, monkeypatch):
     monkeypatch.setitem(sys.modules, "apache_beam", None)
     with pytest.raises(InputError, match="Apache Beam is not installed"):
         list(beam(square, [1], running.silent))
+
+
+def test_an_unknown_runner_is_named_in_one_line(tmp_path):
+    beam = BeamRunner(("--runner=Nonsense",), tmp_path)
+    with pytest.raises(InputError, match="--beam_options: .*Nonsense") as found:
+        list(beam(square, [1], running.silent))
+    assert "\n" not in str(found.value)
 
 
 def test_commands_beside_results_do_not_say_where_it_ran():

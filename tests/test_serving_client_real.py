@@ -68,7 +68,7 @@ def test_segment_equals_the_library(client, random_networks, tmp_path):
 
 
 def test_messages_that_are_too_large_go_in_windows(
-    random_export, random_networks, tmp_path, capsys, monkeypatch
+    client, random_export, random_networks, tmp_path
 ):
     """The image's PNG of noise has 190 kB, the server takes 100 kB."""
     picture = noise(2, (220, 290, 3), 256)
@@ -78,12 +78,8 @@ def test_messages_that_are_too_large_go_in_windows(
         model_base_path=str(random_export.parent),
         max_request_bytes=100_000,
     ) as server:
-        code, _, err = run_program(
-            "serving.client",
-            capsys,
-            monkeypatch,
+        code, _, err = client(
             server=f"127.0.0.1:{server.settings.port}",
-            model="tissue",
             command="segment",
             input=tmp_path / "a.png",
             output=tmp_path / "out",

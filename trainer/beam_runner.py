@@ -55,8 +55,8 @@ class BeamRunner:
                 yield _taken(_place(results, number))
 
     def _run(self, do: Callable, items: Sequence[Any]) -> None:
-        beam, options = _beam(self.options)
-        with beam.Pipeline(options=options) as pipeline:
+        beam, pipeline = _pipeline(self.options)
+        with pipeline:
             _ = (
                 pipeline
                 | "items" >> beam.Create(list(enumerate(items)))
@@ -66,8 +66,8 @@ class BeamRunner:
             )
 
 
-def _beam(words: tuple[str, ...]) -> tuple[Any, Any]:
-    """Beam itself, and its options."""
+def _pipeline(words: tuple[str, ...]) -> tuple[Any, Any]:
+    """Beam itself, and a pipeline of these options."""
     try:
         import apache_beam
         from apache_beam.options import pipeline_options
@@ -76,7 +76,13 @@ def _beam(words: tuple[str, ...]) -> tuple[Any, Any]:
             "--runner beam: Apache Beam is not installed; it is the extra"
             ' "beam" of pyproject.toml'
         ) from error
-    return apache_beam, pipeline_options.PipelineOptions(list(words))
+    try:
+        options = pipeline_options.PipelineOptions(list(words))
+        return apache_beam, apache_beam.Pipeline(options=options)
+    except ValueError as error:
+        raise InputError(
+            f"--beam_options: {' '.join(str(error).split())}"
+        ) from error
 
 
 def _do(

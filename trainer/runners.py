@@ -44,7 +44,12 @@ def chosen(local: Runner, output: str) -> Runner:
         return local
     from trainer.beam_runner import BeamRunner
 
-    options = shlex.split(flags.FLAGS.beam_options)
+    try:
+        options = shlex.split(flags.FLAGS.beam_options)
+    except ValueError as error:
+        raise InputError(
+            f"--beam_options {flags.FLAGS.beam_options!r}: {error}"
+        ) from error
     return BeamRunner(tuple(options), pathlib.Path(output).absolute().parent)
 
 
