@@ -81,7 +81,9 @@ def test_without_beam_the_error_says_so(beam, monkeypatch):
 
 def test_an_unknown_runner_is_named_in_one_line(tmp_path):
     beam = BeamRunner(("--runner=Nonsense",), tmp_path)
-    with pytest.raises(InputError, match="--beam_options: .*Nonsense") as found:
+    with pytest.raises(
+        InputError, match=r"--beam_options: .*Nonsense"
+    ) as found:
         list(beam(square, [1], running.silent))
     assert "\n" not in str(found.value)
 
