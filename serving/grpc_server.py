@@ -3,9 +3,6 @@
 In: calls and settings. Out: a server that is started and stopped. Ports are
 never shared with another process (SO_REUSEPORT), which would split the
 requests between an old and a new server without a word.
-
-TensorFlow Serving has a ProfilerService, too, which is not here: TensorFlow's
-own is C++ and cannot be put on a port of Python's.
 """
 
 import logging
@@ -26,6 +23,7 @@ from serving.grpc_services import ModelService, PredictionService
 from serving.health import HealthServicer
 from serving.loop_thread import LoopThread
 from serving.methods import Methods
+from serving.profiler import ProfilerServicer
 from serving.protos import ssl_config_pb2
 from serving.server_settings import ServerSettings
 
@@ -35,7 +33,7 @@ _HANDSHAKE = 10_000
 
 
 class GrpcServer:
-    """PredictionService, ModelService and, if asked for, health."""
+    """PredictionService, ModelService; by settings profiler and health."""
 
     def __init__(
         self,
@@ -85,6 +83,9 @@ class GrpcServer:
         )
         if self._health:
             health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        if settings.enable_profiler:
+            profiler = ProfilerServicer(calls.log)
+            server.add_generic_rpc_handlers((profiler.handlers(),))
         _bind(server, settings, ssl_config)
         return server
 

@@ -3,8 +3,7 @@
 In: the command line. Out: ServerSettings. Flags of ours alone are marked so.
 Some of TensorFlow Serving's are taken and have no effect, so that one command
 line runs both servers; what cannot be ignored is no flag here: TPUs,
-TensorFlow Lite, ALTS, platform config files. Unlike the real one, this server
-has no ProfilerService: --enable_profiler is taken and changes nothing.
+TensorFlow Lite, ALTS, platform config files.
 """
 
 import dataclasses
@@ -106,6 +105,11 @@ flags.DEFINE_integer(
 
 # Watching it.
 flags.DEFINE_bool("enable_grpc_healthcheck_service", False, "grpc.health.v1")
+flags.DEFINE_bool(
+    "enable_profiler",
+    True,
+    "ProfilerService: clients have traces written, to paths that they say",
+)
 flags.DEFINE_string("monitoring_config_file", "", "text MonitoringConfig")
 flags.DEFINE_enum("log_format", "text", ["text", "json"], "(ours) on stderr")
 flags.DEFINE_bool("log_requests", True, "(ours) a line for each request")
@@ -120,9 +124,6 @@ for _name in (
     "remove_unused_fields_from_bundle_metagraph",
 ):
     flags.DEFINE_bool(_name, True, "no effect here")
-flags.DEFINE_bool(
-    "enable_profiler", True, "no effect here: there is no ProfilerService"
-)
 flags.DEFINE_integer("num_unload_threads", 0, "no effect here", 0)
 flags.DEFINE_float("per_process_gpu_memory_fraction", 0, "no effect here", 0, 1)
 

@@ -66,6 +66,7 @@ class ServerSettings:
     enable_serialization_as_tensor_content: bool = False
     enable_signature_method_name_check: bool = False
     enable_grpc_healthcheck_service: bool = False
+    enable_profiler: bool = True
     monitoring_config_file: str = ""
     ssl_config_file: str = ""
     max_request_bytes: int = 2**28

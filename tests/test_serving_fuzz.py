@@ -18,6 +18,8 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
+from serving.protos import profiler_service_pb2
+
 PATH = "/tensorflow.serving.PredictionService/Predict"
 CONFIG = """model_config_list {
   config { name: "m" base_path: "BASE/m" model_platform: "tensorflow" }
@@ -205,6 +207,28 @@ def test_fuzzed_messages_of_other_methods(server, method, make):
     for _ in range(50):
         seen.add(checked(call, mutated(whole, rng)))
         seen.add(checked(call, turned(whole, rng)))
+    assert "INTERNAL" in seen and len(seen) > 1, seen
+
+
+@pytest.mark.parametrize(
+    ("name", "request_"),
+    [
+        (
+            "Profile",
+            profiler_service_pb2.ProfileRequest(
+                repository_root="here", session_id="run", host_name="a/b"
+            ),
+        ),
+        ("Terminate", profiler_service_pb2.TerminateRequest(session_id="run")),
+    ],
+)
+def test_fuzzed_profiles(server, name, request_, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # mutants' folders
+    rng = random.Random(6)
+    call = server.channel.unary_unary(f"/tensorflow.ProfilerService/{name}")
+    whole, seen = request_.SerializeToString(), set()
+    for _ in range(50):
+        seen.add(checked(call, mutated(whole, rng)))
     assert "INTERNAL" in seen and len(seen) > 1, seen
 
 

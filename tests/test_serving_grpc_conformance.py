@@ -227,15 +227,19 @@ def test_a_deadline_bounds_the_call(tmp_path):
     assert code == "DEADLINE_EXCEEDED"
 
 
-def test_neither_reflection_nor_sessions_nor_profiler(server):
+def test_neither_reflection_nor_sessions(server):
     for method in (
-        "/tensorflow.ProfilerService/Profile",  # the real one has it
         "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
         "/tensorflow.serving.SessionService/SessionRun",
         "/grpc.health.v1.Health/Check",  # only with its flag
     ):
         call = server.channel.unary_unary(method)
         assert error_of(call, b"")[0] == "UNIMPLEMENTED"
+
+
+def test_the_profiler_is_on_by_default(server):
+    call = server.channel.unary_unary("/tensorflow.ProfilerService/Profile")
+    assert error_of(call, b"")[0] == INVALID  # it names no folder
 
 
 def test_the_log_has_every_request(server):

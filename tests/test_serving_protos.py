@@ -9,12 +9,18 @@ from google.protobuf import text_format
 
 from serving.protos import (
     monitoring_config_pb2,
+    profiler_service_pb2,
     session_bundle_config_pb2,
     ssl_config_pb2,
 )
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "serving" / "protos"
-NAMES = ["monitoring_config", "session_bundle_config", "ssl_config"]
+NAMES = [
+    "monitoring_config",
+    "profiler_service",
+    "session_bundle_config",
+    "ssl_config",
+]
 
 
 def stated(text):
@@ -35,7 +41,7 @@ def test_the_modules_are_what_the_files_say(name):
     module = importlib.import_module(f"serving.protos.{name}_pb2")
     text = (FOLDER / f"{name}.proto").read_text()
     messages = module.DESCRIPTOR.message_types_by_name
-    kinds = {9: "string", 8: "bool", 3: "int64"}
+    kinds = {9: "string", 8: "bool", 5: "int32", 4: "uint64", 3: "int64"}
     found = {
         message: {
             field.name: (
@@ -47,7 +53,7 @@ def test_the_modules_are_what_the_files_say(name):
         for message, descriptor in messages.items()
     }
     assert found == stated(text) and found
-    assert module.DESCRIPTOR.package == "tensorflow.serving"
+    assert module.DESCRIPTOR.package == re.search(r"package ([\w.]+);", text)[1]
 
 
 def test_a_batching_file_of_tensorflow_serving():
@@ -92,6 +98,17 @@ def test_an_ssl_file_of_tensorflow_serving():
     assert found.server_key.splitlines()[1] == "MC4C"
     assert found.client_verify and found.custom_ca == ""
     assert found.SerializeToString().endswith(b"\x20\x01")
+
+
+def test_a_request_of_tensorflows_profiler():
+    # Tags of profiler_service.pb.h in TensorFlow's wheel: opts 4 (its
+    # duration 9), repository_root 5, session_id 6, host_name 7.
+    found = profiler_service_pb2.ProfileRequest.FromString(
+        b"\x22\x03\x48\xf4\x03\x2a\x02/r\x32\x01s\x3a\x01h"
+    )
+    assert found.opts.duration_ms == 500
+    names = (found.repository_root, found.session_id, found.host_name)
+    assert names == ("/r", "s", "h")
 
 
 def test_an_unknown_field_is_refused():
