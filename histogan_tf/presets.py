@@ -97,8 +97,10 @@ def base() -> Config:
                 _net(24, 32), _net(24, 32, 48), _net(16, 32, 48),
             ),
         ),
-        segmenter=SegmenterConfig(256, 16, 20000, network=segmenter),
-        judge=SegmenterConfig(256, 16, 10000, network=segmenter).alone(),
+        segmenter=SegmenterConfig(256, 16, 20000, network=segmenter, patch=2),
+        judge=SegmenterConfig(
+            256, 16, 10000, network=segmenter, patch=2
+        ).alone(),
         augment=_CALM,
     )  # fmt: skip
 
@@ -125,8 +127,10 @@ def large() -> Config:
     return Config(
         finest_mpp=0.25,
         stages=(coarse, middle, middle, fine, fine),
-        segmenter=SegmenterConfig(512, 16, 40000, network=segmenter),
-        judge=SegmenterConfig(512, 16, 20000, network=segmenter).alone(),
+        segmenter=SegmenterConfig(512, 16, 40000, network=segmenter, patch=2),
+        judge=SegmenterConfig(
+            512, 16, 20000, network=segmenter, patch=2
+        ).alone(),
         augment=_CALM,
     )
 

@@ -17,8 +17,14 @@ from absl import app, flags, logging
 from histogan_tf.errors import InputError
 
 
-def run(main: Callable[[], None]) -> None:
+def run(main: Callable[[], None], ops_at_once: int | None = None) -> None:
     """Parses the flags, calls `main()` and exits.
+
+    Args:
+      main: the program.
+      ops_at_once: of TensorFlow's; else as many as there are cores. 1 suits
+        networks that are one chain on windows of many shapes: memory that
+        oneDNN's allocator has once taken it keeps, and by chance takes more.
 
     Exit codes: 0 success or help, 2 bad input or a full disk, 130 Ctrl-C,
     others a bug (with its traceback).
@@ -27,6 +33,8 @@ def run(main: Callable[[], None]) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # TensorFlow leaves oneDNN off without AVX-512: 1.4 times the time.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    if ops_at_once:
+        os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(ops_at_once))
     app.run(lambda _: _guarded(main), flags_parser=_parse)
 
 

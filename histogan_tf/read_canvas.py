@@ -28,6 +28,8 @@ from histogan_tf.sources import Source
 from histogan_tf.window_read import WindowReader
 
 Item = tuple[int, Box]
+# Labels uint8 [h, w] and probabilities float32 [h, w, N], or None.
+Made = tuple[np.ndarray | None, np.ndarray | None]
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Tissue:
 class Sizes:
     """Sides in px of windows and tiles; `window` divides by `tile`."""
 
-    window: int = 1536
+    window: int = 2048
     tile: int = 512
 
 
@@ -161,26 +163,30 @@ class _Work:
             return None
         return self.reader.surroundings(self.source, item[1])
 
-    def segment(self, item: Item, image: np.ndarray | None) -> np.ndarray:
-        """Probabilities [h, w, N]; zeros without tissue."""
+    def segment(self, item: Item, image: np.ndarray | None) -> Made:
+        """Labels and probabilities of a window, as far as they are asked."""
         if image is None:
-            box = item[1]
-            shape = (box.height, box.width, self.reader.classes)
-            return np.broadcast_to(np.float32(0), shape)
-        return self.reader.probabilities(self.source, item[1], image)
+            return None, None
+        if any(path in self.writers for path in self.targets.shares.values()):
+            return self.reader.opinions(self.source, item[1], image)
+        return self.reader.labels(self.source, item[1], image), None
 
-    def write(self, item: Item, shares: np.ndarray) -> None:
-        """Labels and probabilities of a window."""
-        index, box = item
+    def write(self, item: Item, made: Made) -> None:
+        """Labels and probabilities of a window; without tissue 255 and 0."""
+        (index, box), (ids, shares) = item, made
         on_tissue = self.tissue.window(box, self.mpp)
         labels = self.writers.get(self.targets.labels)
         if labels:
-            ids = shares.argmax(axis=-1).astype(np.uint8)
-            labels.write(index, np.where(on_tissue, ids, np.uint8(IGNORE)))
+            nothing = np.full(on_tissue.shape, IGNORE, np.uint8)
+            found = nothing if ids is None else ids
+            labels.write(index, np.where(on_tissue, found, nothing))
         for number, path in self.targets.shares.items():
             if path in self.writers:
-                bytes_ = np.rint(shares[..., number] * 255).astype(np.uint8)
-                self.writers[path].write(index, bytes_ * on_tissue)
+                bytes_ = np.zeros(on_tissue.shape, np.uint8)
+                if shares is not None:
+                    rounded = np.rint(shares[..., number] * 255)
+                    bytes_ = rounded.astype(np.uint8) * on_tissue
+                self.writers[path].write(index, bytes_)
 
 
 def _plan(

@@ -1,9 +1,10 @@
-"""Any window of an image of any size: class probabilities.
+"""Any window of an image of any size: classes and their probabilities.
 
 In: an image `Source` at the run's finest um/px and a window. Out: the window's
-probabilities, the same as `canvas.Reader` (the final segmenter alone) or
-`Canvas.segment` (the pyramid's, coarse to fine) give for the whole, to 1e-4,
-in constant memory and whatever the grid of windows.
+likeliest classes, and as asked all probabilities, the same as `canvas.Reader`
+(the final segmenter alone) or `Canvas.segment` (the pyramid's, coarse to
+fine) give for the whole, to 1e-4, in constant memory and whatever the grid of
+windows.
 
 Each stage reads what the next one needs (`regions.py`); the image is mirrored
 beyond its border as far as those two do it.
@@ -25,11 +26,11 @@ from histogan_tf.tensor_boxes import cut, start_of
 
 
 class WindowReader:
-    """Segmenters that read windows; one graph serves all.
+    """Segmenters that read windows; two graphs serve all.
 
-    `read` is that graph: images uint8 [h, w, 3], the int64 [stages, 3, 4]
-    boxes of `regions.to_array`, origin int64 [2] of the image ->
-    probabilities float32 [h, w, N] of the finest stage's result box.
+    They take the int64 [stages, 3, 4] boxes of `regions.to_array`, the
+    image's origin int64 [2] and the image uint8 [h, w, 3], and give the
+    finest stage's result box.
     """
 
     def __init__(
@@ -37,14 +38,13 @@ class WindowReader:
     ):
         """Traces nothing yet; networks and needs are coarsest first."""
         self.networks, self.layout, self.classes = networks, layout, classes
-        self.read = tf.function(
-            self._read,
-            input_signature=[
-                tf.TensorSpec([None, None, 3], tf.uint8),
-                tf.TensorSpec([len(networks), 3, 4], tf.int64),
-                tf.TensorSpec([2], tf.int64),
-            ],
-        )
+        signature = [
+            tf.TensorSpec([len(networks), 3, 4], tf.int64),
+            tf.TensorSpec([2], tf.int64),
+            tf.TensorSpec([None, None, 3], tf.uint8),
+        ]
+        self._name = tf.function(self._names, input_signature=signature)
+        self._tell = tf.function(self._tells, input_signature=signature)
 
     def surroundings(self, source: Source, window: Box) -> np.ndarray:
         """The image that a window's stages see, uint8 [h, w, 3], mirrored.
@@ -56,36 +56,58 @@ class WindowReader:
         _, box = self.layout.plan(source.height, source.width, window)
         return sources.mirrored(source, box)
 
-    def probabilities(
+    def labels(
         self, source: Source, window: Box, image: np.ndarray
     ) -> np.ndarray:
-        """Probabilities of a window, float32 [h, w, N].
+        """The likeliest class of each pixel of a window, uint8 [h, w].
 
         Args:
           image: what `surroundings` gave, perhaps in another thread.
         """
+        return self._name(*self._places(source, window), image).numpy()
+
+    def opinions(
+        self, source: Source, window: Box, image: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The same `labels`, and all probabilities, float32 [h, w, N]."""
+        ids, shares = self._tell(*self._places(source, window), image)
+        return ids.numpy(), shares.numpy()
+
+    def _places(
+        self, source: Source, window: Box
+    ) -> tuple[np.ndarray, np.ndarray]:
         found, box = self.layout.plan(source.height, source.width, window)
         origin = np.array([box.top, box.left], np.int64)
-        return self.read(image, regions.to_array(found), origin).numpy()
+        return regions.to_array(found), origin
 
-    def _read(self, image, boxes, origin):
+    def _names(self, boxes, origin, image):
+        logits = self._logits(boxes, origin, image)
+        return tf.cast(tf.argmax(logits, -1, tf.int32), tf.uint8)
+
+    def _tells(self, boxes, origin, image):
+        logits = self._logits(boxes, origin, image)
+        ids = tf.cast(tf.argmax(logits, -1, tf.int32), tf.uint8)
+        return ids, tf.nn.softmax(logits)
+
+    def _logits(self, boxes, origin, image):
         count = len(self.networks)
         unit = preprocess.to_unit(image[None])
         images = layers.levels_of(unit, count)[::-1]
-        shares: tf.Tensor | None = None
+        logits: tf.Tensor | None = None
         for index, network in enumerate(self.networks):
             result, body, _ = tf.unstack(boxes[index])
             start = origin // 2 ** (count - 1 - index)
             seen = cut(images[index], start, body)
-            if shares is None:
+            if logits is None:
                 opinion = no_opinion(seen, self.classes)
             else:
                 before = 2 * start_of(boxes[index - 1, 0])
+                shares = tf.nn.softmax(logits)
                 opinion = cut(layers.double(shares), before, body)
-            found = tf.nn.softmax(network(seen, opinion))
-            shares = cut(found, start_of(body), result)
-        assert shares is not None, self.networks
-        return shares[0]
+            found = network(seen, opinion)
+            logits = cut(found, start_of(body), result)
+        assert logits is not None, self.networks
+        return logits[0]
 
 
 def of_segmenter(

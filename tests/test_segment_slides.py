@@ -143,13 +143,13 @@ def test_work_goes_on_after_a_break(segment, slide, tmp_path, monkeypatch):
     assert not (tmp_path / "out").exists()
     code, _, err = segment(**given, network="pyramid")
     assert code == 2 and "unfinished work of another network" in err
-    whole, reads = window_read.WindowReader.probabilities, []
+    whole, reads = window_read.WindowReader.labels, []
 
     def counted(*values):
         reads.append(0)
         return whole(*values)
 
-    monkeypatch.setattr(window_read.WindowReader, "probabilities", counted)
+    monkeypatch.setattr(window_read.WindowReader, "labels", counted)
     assert segment(**given)[0] == 0
     assert not reads  # the only window was finished already
     assert (tmp_path / "out" / "masks" / "case.ome.tif").exists()

@@ -60,10 +60,12 @@ def check(reader, whole):
     source = sources.from_array(image())
     for box in BOXES:
         seen = reader.surroundings(source, box)
-        found = reader.probabilities(source, box, seen)
+        labels, found = reader.opinions(source, box, seen)
         expected = whole[box.slices(Box(0, 0, 0, 0))]
         assert found.shape == expected.shape and found.dtype == np.float32
         assert np.abs(found - expected).max() <= 1e-4
+        assert (labels == found.argmax(-1)).all()
+        np.testing.assert_array_equal(reader.labels(source, box, seen), labels)
 
 
 def test_less_than_the_halo_is_not_enough():

@@ -291,4 +291,4 @@ def write_record(
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, ops_at_once=1)
