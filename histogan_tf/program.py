@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from absl import app, flags, logging
 
+from histogan_tf.data import remote
 from histogan_tf.errors import InputError
 
 
@@ -35,7 +36,14 @@ def run(main: Callable[[], None], ops_at_once: int | None = None) -> None:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if ops_at_once:
         os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(ops_at_once))
-    app.run(lambda _: _guarded(main), flags_parser=_parse)
+    try:
+        app.run(lambda _: _guarded(main), flags_parser=_parse)
+    except SystemExit as end:
+        if remote.breaks_exit() and isinstance(end.code, int | None):
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(end.code or 0)
+        raise
 
 
 def _parse(argv: list[str]) -> list[str]:

@@ -128,7 +128,7 @@ def judge_quality(
     """Scores the export and, for change thresholds, the model in service."""
     from serving import quality
 
-    data, split = pathlib.Path(flags.FLAGS.data), flags.FLAGS.split
+    data, split = flags.FLAGS.data, flags.FLAGS.split
     newest = next(iter(target.versions()), None)
     scores = quality.scores(export, data, split)
     baseline = None
@@ -137,7 +137,7 @@ def judge_quality(
     verdict = thresholds.judge(wanted, scores, baseline)
     facts = {
         "command": shlex.join(["python", "-m", "serving.push", *sys.argv[1:]]),
-        "data": str(data),
+        "data": data,
         "split": split,
         "minimum": wanted.minimum,
         "change": wanted.change,

@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from histogan_tf.data import manifest
+from histogan_tf.data.remote import Place
 from histogan_tf.errors import InputError
 from histogan_tf.metrics import segmentation
 from serving.thresholds import Scores
@@ -36,7 +37,7 @@ _OVERALL = (
 )
 
 
-def scores(export: pathlib.Path, data: pathlib.Path, split: str) -> Scores:
+def scores(export: pathlib.Path, data: str | Place, split: str) -> Scores:
     """Scores an export on a split's labelled images.
 
     Raises:
@@ -60,9 +61,7 @@ def scores(export: pathlib.Path, data: pathlib.Path, split: str) -> Scores:
     return by_class | {name: getattr(found, name) for name in _OVERALL}
 
 
-def confusion_of(
-    export: pathlib.Path, shards: tuple[pathlib.Path, ...]
-) -> np.ndarray:
+def confusion_of(export: pathlib.Path, shards: tuple[Place, ...]) -> np.ndarray:
     """Confusion matrices int64 [images, N, N] of record files."""
     examples = _signature(export)
     found = []

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from histogan_tf import run_dir
 from histogan_tf.canvas import to_uint8
@@ -34,6 +35,16 @@ def test_tiles_are_averaged_to_the_finest_scale(loaded, phantom_files):
         if source.shape == (80, 96, 3):
             blocks = source.reshape(40, 2, 48, 2, 3).mean((1, 3))
             assert np.abs(tile.image - blocks).max() <= 0.51
+
+
+def test_tiles_that_only_tensorflow_reaches(loaded, phantom_records, config):
+    url = "ram://tiles"
+    for path in phantom_records.iterdir():
+        tf.io.gfile.copy(str(path), f"{url}/{path.name}")
+    found = tiles.load(manifest.load(url), "test", config)
+    for one, two in zip(found, loaded, strict=True):
+        assert one.name == two.name
+        np.testing.assert_array_equal(one.image, two.image)
 
 
 def test_masks_keep_their_class_shares(loaded, phantom_files):

@@ -1,9 +1,11 @@
 """The manifest: JSON both ways, and damage that is noticed."""
 
+import dataclasses
 import hashlib
 import json
 
 import pytest
+import tensorflow as tf
 
 from histogan_tf.data import classes, manifest
 from histogan_tf.errors import InputError
@@ -121,3 +123,31 @@ def test_damaged_manifest(folder, change, message):
     edit(folder[0], change)
     with pytest.raises(InputError, match=message):
         manifest.load(folder[0])
+
+
+def test_a_folder_that_only_tensorflow_reaches(folder):
+    path, made = folder
+    url = f"ram://{path.name}"
+    for name in (*NAMES, manifest.FILE):
+        tf.io.gfile.copy(str(path / name), f"{url}/{name}")
+    found = manifest.load(url)
+    assert dataclasses.replace(found, folder=path) == made
+    manifest.verify(found)
+    (shard,) = found.shard_paths("train", "labelled")
+    assert str(shard) == f"{url}/{NAMES[1]}"
+    tf.io.gfile.remove(f"{url}/{NAMES[0]}")
+    with tf.io.gfile.GFile(f"{url}/{NAMES[0]}", "wb") as file:
+        file.write(b"short")
+    with pytest.raises(InputError, match=r"^ram://.*/a\.tfrecord: 5 bytes"):
+        manifest.load(url)
+    tf.io.gfile.remove(f"{url}/{NAMES[0]}")
+    with pytest.raises(InputError, match=r"^ram://.*/a\.tfrecord: NotFound"):
+        manifest.load(url)
+
+
+@pytest.mark.parametrize("url", ["ram://none", "nothing://bucket/x"])
+def test_a_url_that_leads_nowhere(url):
+    with pytest.raises(
+        InputError, match=f"^{url}/manifest\\.json: .*(NotFound|not impl)"
+    ):
+        manifest.load(url)

@@ -10,7 +10,6 @@ seed of its own, so a pipeline that starts at step n gives what an
 uninterrupted one gives from step n on.
 """
 
-import pathlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +18,7 @@ import tensorflow as tf
 
 from histogan_tf.config import AugmentConfig
 from histogan_tf.data import augment, colour, records, tile_memory
+from histogan_tf.data.remote import Place
 from histogan_tf.models import noise
 from histogan_tf.preprocess import to_uint8, to_unit
 
@@ -61,7 +61,7 @@ class CropSettings:
 
 
 def load_tiles(
-    shards: Sequence[pathlib.Path], count: int, scale: Scale, cache: bool
+    shards: Sequence[Place], count: int, scale: Scale, cache: bool
 ) -> Tiles:
     """Tiles of record files, decoded and averaged to a scale.
 
@@ -77,7 +77,7 @@ def load_tiles(
 
 
 def every_nth(
-    shards: Sequence[pathlib.Path], scale: Scale, step: int, first: int = 0
+    shards: Sequence[Place], scale: Scale, step: int, first: int = 0
 ) -> tf.data.Dataset:
     """Tiles `first`, `first + step`, ... of record files, averaged to a scale.
 
@@ -101,9 +101,7 @@ def kept(tiles: Iterable[dict[str, np.ndarray]], count: int) -> Tiles:
     return Tiles(tf.data.Dataset.range(count).map(fetch), count, fetch)
 
 
-def styles(
-    shards: Sequence[pathlib.Path], mpp: float
-) -> list[tuple[str, np.ndarray]]:
+def styles(shards: Sequence[Place], mpp: float) -> list[tuple[str, np.ndarray]]:
     """Names and styles (float32 [6]) of the tiles in record files."""
 
     @_as_is

@@ -1,6 +1,7 @@
 """What is in a folder of records: `manifest.json`, read and written.
 
-In: the folder that ingest wrote, or a Manifest. Out: a Manifest (splits, kinds,
+In: the folder that ingest wrote (a path, or a URL such as gs://bucket/records,
+`remote.py`), or a Manifest. Out: a Manifest (splits, kinds,
 shards, images with their sizes, um/px, groups and class pixel counts) or its
 JSON. Imports no TensorFlow, so that reports and checks start at once.
 
@@ -16,14 +17,16 @@ import os
 import pathlib
 from typing import Any
 
-from histogan_tf.data import classes
+from histogan_tf.data import classes, remote
 from histogan_tf.data.classes import ClassTable
+from histogan_tf.data.remote import Place
 from histogan_tf.errors import InputError
 
 FORMAT = 1
 FILE = "manifest.json"
 SPLITS = ("train", "validation", "test")
 KINDS = ("labelled", "unlabelled")
+_PART = 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +89,7 @@ class Manifest:
     classes: ClassTable
     splits: dict[str, Split]
     skipped: tuple[Skipped, ...] = ()
-    folder: pathlib.Path = pathlib.Path()
+    folder: Place = pathlib.Path()
 
     @property
     def hash(self) -> str:
@@ -105,7 +108,7 @@ class Manifest:
             raise InputError(f"split {name!r}; allowed: {', '.join(SPLITS)}")
         return self.splits.get(name, Split())
 
-    def shard_paths(self, split: str, kind: str) -> tuple[pathlib.Path, ...]:
+    def shard_paths(self, split: str, kind: str) -> tuple[Place, ...]:
         """Paths of the shards of a split's labelled or unlabelled images."""
         shards = getattr(self.split(split), kind).shards
         return tuple(self.folder / shard.file for shard in shards)
@@ -150,20 +153,22 @@ class Manifest:
         ]
 
 
-def load(folder: str | os.PathLike) -> Manifest:
+def load(folder: str | Place) -> Manifest:
     """Reads a folder of records; checks that every shard is there and whole.
 
     Raises:
       InputError: no manifest, one of another format or damaged, or a shard
         that is missing or has another size.
     """
-    path = pathlib.Path(folder) / FILE
+    folder = remote.place(folder)
+    path = folder / FILE
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        with remote.opened(path) as file:
+            data = json.loads(file.read())
         found = data["format"]
         if found != FORMAT:
             raise InputError(f"{path}: format {found!r}; {FORMAT} is allowed")
-        manifest = _from_json(data, path)
+        manifest = _from_json(data, folder)
     except OSError as error:
         raise InputError(
             f"{path}: {error.strerror}; is it a folder that ingest wrote?"
@@ -175,7 +180,7 @@ def load(folder: str | os.PathLike) -> Manifest:
     if manifest.hash != data["hash"]:
         raise InputError(f"{path}: damaged: hash does not fit its shards")
     for shard in manifest._shards():
-        _check_size(path.parent / shard.file, shard)
+        _check_size(folder / shard.file, shard)
     return manifest
 
 
@@ -195,15 +200,18 @@ def verify(manifest: Manifest) -> None:
             )
 
 
-def hash_file(path: str | os.PathLike) -> str:
+def hash_file(path: str | os.PathLike | Place) -> str:
     """SHA-256 of a file, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    with remote.opened(remote.place(path)) as file:
+        while part := file.read(_PART):
+            digest.update(part)
+    return digest.hexdigest()
 
 
-def _check_size(path: pathlib.Path, shard: Shard) -> None:
+def _check_size(path: Place, shard: Shard) -> None:
     try:
-        size = path.stat().st_size
+        size = remote.size(path)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; ingest again") from error
     if size != shard.bytes:
@@ -234,17 +242,17 @@ def _kind_from_json(data: dict[str, Any]) -> Kind:
     )
 
 
-def _from_json(data: dict[str, Any], path: pathlib.Path) -> Manifest:
+def _from_json(data: dict[str, Any], folder: Place) -> Manifest:
     keys = ("classes", "ignore", "ignore_colors")
     table = {key: data[key] for key in keys if key in data}
     return Manifest(
         command=data["command"],
         seed=data["seed"],
-        classes=classes.from_json(table, path),
+        classes=classes.from_json(table, str(folder / FILE)),
         splits={
             name: Split(**{kind: _kind_from_json(s[kind]) for kind in KINDS})
             for name, s in data["splits"].items()
         },
         skipped=tuple(Skipped(**item) for item in data["skipped"]),
-        folder=path.parent,
+        folder=folder,
     )
