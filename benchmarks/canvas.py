@@ -45,7 +45,6 @@ def define_flags() -> None:
     )
     flags.DEFINE_list("sides", ["4096", "16384"], "of the canvases, px")
     flags.DEFINE_integer("window", 1536, "side of windows, px", 512)
-    flags.DEFINE_integer("read_window", 2048, "the same to segment", 512)
     flags.DEFINE_integer("jpeg_quality", 0, "0: lossless", 0, 100)
     flags.DEFINE_string(
         "folder", None, "where canvases are written; else a temporary folder"
@@ -66,7 +65,7 @@ def main() -> None:
         job = Job(
             "", values.preset, folder, 0, values.window, values.jpeg_quality
         )
-        rows = measure(job, sides, values.read_window)
+        rows = measure(job, sides)
     words = ["python", "-m", "benchmarks.canvas", *sys.argv[1:]]
     result = {
         "command": shlex.join(words),
@@ -74,7 +73,6 @@ def main() -> None:
         "protocol": {
             "preset": values.preset,
             "window": values.window,
-            "read_window": values.read_window,
             "jpeg_quality": values.jpeg_quality,
             "weights": "untrained",
             "waiting": "time without the model at work, lower levels"
@@ -114,17 +112,12 @@ def parse_sides(words: list[str]) -> list[int]:
     return sorted(numbers)
 
 
-def measure(
-    job: Job, sides: list[int], read_window: int
-) -> list[dict[str, Any]]:
+def measure(job: Job, sides: list[int]) -> list[dict[str, Any]]:
     """Rows of synthesis and segmentation at each side."""
     rows = []
-    windows = {"mask": job.window, "paint": job.window, "read": read_window}
     for side in sides:
-        for kind, window in windows.items():
-            found = in_process(
-                dataclasses.replace(job, kind=kind, side=side, window=window)
-            )
+        for kind in ("mask", "paint", "read"):
+            found = in_process(dataclasses.replace(job, kind=kind, side=side))
             if kind != "mask":
                 rows.append(row_of(found))
                 print(table(rows[-1:]).splitlines()[1], flush=True)

@@ -65,7 +65,7 @@ class Tissue:
 class Sizes:
     """Sides in px of windows and tiles; `window` divides by `tile`."""
 
-    window: int = 2048
+    window: int = 1536
     tile: int = 512
 
 

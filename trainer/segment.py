@@ -75,7 +75,7 @@ flags.DEFINE_bool(
 )
 flags.DEFINE_bool("tissue", True, "of slides, read the tissue alone")
 flags.DEFINE_integer(
-    "window", 2048, "side of a slide's windows, a multiple of 512", 512
+    "window", 1536, "side of a slide's windows, a multiple of 512", 512
 )
 flags.DEFINE_bool("skip_bad", False, "leave out unreadable files and go on")
 runners.define_flags()

@@ -11,7 +11,12 @@ alone, so it has the same bits however a region is cut into windows.
 import dataclasses
 import math
 
+import cv2
 import numpy as np
+
+# Rows of the wanted grid at once, whose numbers stay in the cache: a third of
+# the time.
+_STRIP = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,26 +70,34 @@ def average(source: np.ndarray, rows: Axis, columns: Axis) -> np.ndarray:
     Returns:
       float32 [len(rows.first), len(columns.first), C].
     """
-    return _along(_along(source, rows, 0), columns, 1)
+    picked = columns.first - columns.first[0]
+    out = np.empty((len(rows.first), len(picked), source.shape[2]), np.float32)
+    for start in range(0, len(out), _STRIP):
+        part = slice(start, start + _STRIP)
+        first = rows.first[part]
+        top, end = int(first[0]), int(first[-1]) + len(rows.weights)
+        strip = source[top - rows.first[0] : end - rows.first[0]]
+        tall = _averaged_rows(strip, first - top, rows.weights[:, part])
+        out[part] = _turned(
+            _averaged_rows(_turned(tall), picked, columns.weights)
+        )
+    return out
 
 
-def _along(source: np.ndarray, lines: Axis, direction: int) -> np.ndarray:
-    shape = [1] * source.ndim
-    shape[direction] = -1
-    total: np.ndarray | None = None
-    for offset, weight in enumerate(lines.weights):
-        part = _take(source, lines.first - lines.first[0] + offset, direction)
-        part = part * weight.reshape(shape)
-        total = part if total is None else np.add(total, part, out=total)
-    assert total is not None
+def _averaged_rows(
+    source: np.ndarray, first: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """[h, w, C] -> float32 [len(first), w, C]."""
+    pixels = source.astype(np.float32, copy=False)
+    lines = weights[..., None, None]
+    total = pixels[first] * lines[0]
+    for offset, line in enumerate(lines[1:], 1):
+        part = pixels[first + offset]
+        total += np.multiply(part, line, out=part)
     return total
 
 
-def _take(source: np.ndarray, places: np.ndarray, direction: int) -> np.ndarray:
-    """`np.take`, without a copy where the places are evenly spaced."""
-    steps = np.diff(places)
-    if (steps == steps[:1]).all() and (not steps.size or steps[0] > 0):
-        step = int(steps[0]) if steps.size else 1
-        cut = slice(int(places[0]), int(places[-1]) + 1, step)
-        return source[cut] if direction == 0 else source[:, cut]
-    return np.take(source, places, axis=direction)
+def _turned(pixels: np.ndarray) -> np.ndarray:
+    """[h, w, C] -> [w, h, C]: rows are faster to pick than columns."""
+    height, width, samples = pixels.shape
+    return cv2.transpose(pixels).reshape(width, height, samples)

@@ -20,6 +20,7 @@ import pathlib
 from types import TracebackType
 from typing import Self
 
+import cv2
 import numpy as np
 
 from histogan_tf.data import (
@@ -146,14 +147,16 @@ class Slide:
     def _average(
         self, number: int, rows: averaging.Axis, columns: averaging.Axis
     ) -> np.ndarray:
-        """Means of a level's pixels on white, float32 of whole numbers."""
+        """Means of a level's pixels on white, uint8."""
         inside = rows.inside[:, None] * columns.inside
         if not inside.any():
-            return np.full((*inside.shape, 3), WHITE, np.float32)
+            return np.full((*inside.shape, 3), WHITE, np.uint8)
         source = self._clamped(number, rows.span, columns.span)
         mean = averaging.average(source, rows, columns)
-        mean += (1.0 - inside)[..., None] * WHITE
-        return np.clip(np.rint(mean, out=mean), 0, 255, out=mean)
+        if inside.min() < 1.0:
+            mean += (1.0 - inside)[..., None] * WHITE
+        # Rounds half to even and stops at 255.
+        return cv2.convertScaleAbs(mean)
 
     def _clamped(
         self, number: int, rows: tuple[int, int], columns: tuple[int, int]
