@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from histogan_tf import preprocess
 from histogan_tf.data import colour
-from histogan_tf.models.segmenter import Segmenter, no_opinion
+from histogan_tf.models.segmenter import Segmenter
 from histogan_tf.pyramid import Pyramid
 
 _IMAGES = tf.TensorSpec([None, None, None, 3], tf.uint8)
@@ -183,7 +183,7 @@ class Reader:
         shape, stride = tf.shape(images), self.network.stride
         pad = padding(shape[1:], stride, 4 * stride)
         padded = pad.pad(images, 1)
-        logits = self.network(padded, no_opinion(padded, self.classes))
+        logits = self.network(padded, None)
         inside = logits[
             :, pad.top : pad.top + shape[1], pad.left : pad.left + shape[2]
         ]

@@ -15,7 +15,7 @@ from histogan_tf.config import Config
 from histogan_tf.data import colour
 from histogan_tf.models import layers
 from histogan_tf.models.generator import Generator, noise_fields
-from histogan_tf.models.segmenter import Segmenter, no_opinion
+from histogan_tf.models.segmenter import Segmenter
 from histogan_tf.models.stage import Networks
 
 
@@ -92,7 +92,7 @@ class Pyramid:
           float32 [B, H / 2**j, W / 2**j, N], coarsest first.
         """
         images = layers.levels_of(image, len(self.stages))[::-1]
-        opinion, out = no_opinion(images[0], self.classes), []
+        opinion, out = None, []
         for index, networks in enumerate(self.stages):
             logits = networks.segmenter(images[index], opinion)
             out.append(tf.nn.softmax(logits))

@@ -18,7 +18,7 @@ import tensorflow as tf
 from histogan_tf import canvas, halo, preprocess, regions, sources
 from histogan_tf.config import SegmenterConfig
 from histogan_tf.models import layers
-from histogan_tf.models.segmenter import Segmenter, no_opinion
+from histogan_tf.models.segmenter import Segmenter
 from histogan_tf.pyramid import Pyramid
 from histogan_tf.regions import Box, Layout, Need
 from histogan_tf.sources import Source
@@ -98,9 +98,8 @@ class WindowReader:
             result, body, _ = tf.unstack(boxes[index])
             start = origin // 2 ** (count - 1 - index)
             seen = cut(images[index], start, body)
-            if logits is None:
-                opinion = no_opinion(seen, self.classes)
-            else:
+            opinion = None
+            if logits is not None:
                 before = 2 * start_of(boxes[index - 1, 0])
                 shares = tf.nn.softmax(logits)
                 opinion = cut(layers.double(shares), before, body)

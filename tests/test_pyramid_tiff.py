@@ -55,6 +55,17 @@ def halved(values):
     return ((sums + 2) // 4).astype(np.uint8)
 
 
+def test_the_windows_of_the_border_come_last():
+    # 200 rows are 3 windows and 8 rows; 256 columns are 4 windows.
+    places = [(box.top, box.left) for box in make_plan(size=(200, 256)).windows]
+    assert places[:4] == [(64, 64), (64, 128), (128, 64), (128, 128)]
+    assert places[4:] == [
+        *[(0, left) for left in (0, 64, 128, 192)],
+        *[(64, 0), (64, 192), (128, 0), (128, 192)],
+        *[(192, left) for left in (0, 64, 128, 192)],
+    ]
+
+
 def test_tifffile_and_openslide_see_all_levels(tmp_path):
     path = written(tmp_path / "a.ome.tif", picture(), make_plan())
     expected = [picture()]

@@ -49,6 +49,34 @@ def test_no_opinion_is_uniform(classes):
     )
 
 
+@pytest.mark.parametrize("patch", [1, 2])
+def test_no_opinion_needs_no_maps(patch):
+    network = Segmenter(NetworkConfig(WIDTHS), 3, patch)
+    image, opinion = inputs(3)
+    network(image, None)  # makes the weights of opinions, too
+    kernel = network.first.conv.kernel
+    assert kernel.shape[2] == 6 * patch**2
+    rng = np.random.default_rng(patch)
+    kernel.assign(rng.normal(0, 0.2, kernel.shape))
+    without = network(image, None).numpy()
+    uniform = network(image, no_opinion(image, 3)).numpy()
+    np.testing.assert_allclose(without, uniform, atol=1e-5)
+    assert np.abs(network(image, opinion).numpy() - uniform).max() > 0.01
+
+
+def test_no_opinion_in_bfloat16():
+    tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        network = Segmenter(NetworkConfig(WIDTHS), 3)
+        image, _ = inputs(3)
+        without = network(image, None).numpy()
+        uniform = network(image, no_opinion(image, 3)).numpy()
+    finally:
+        tf.keras.mixed_precision.set_global_policy("float32")
+    np.testing.assert_allclose(without, uniform, atol=0.05)
+    assert network.first.conv.kernel.dtype == tf.float32
+
+
 def test_the_coarser_opinion_is_heard():
     network = shaken(2, 2)
     image, opinion = inputs(2)

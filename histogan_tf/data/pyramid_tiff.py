@@ -58,8 +58,11 @@ class Plan:
 
     @property
     def windows(self) -> list[Box]:
-        """All windows, by rows; those at the border are smaller."""
-        return [
+        """All windows, by rows; the border's, which are less work, come last.
+
+        So memory is at its most from the first window on.
+        """
+        boxes = [
             Box(
                 top,
                 min(top + self.window, self.height),
@@ -69,6 +72,7 @@ class Plan:
             for top in range(0, self.height, self.window)
             for left in range(0, self.width, self.window)
         ]
+        return sorted(boxes, key=self._at_border)
 
     @property
     def sizes(self) -> list[tuple[int, int]]:
@@ -77,6 +81,13 @@ class Plan:
         while max(out[-1]) > self.facts.tile:
             out.append((-(-out[-1][0] // 2), -(-out[-1][1] // 2)))
         return out
+
+    def _at_border(self, box: Box) -> bool:
+        return (
+            min(box.top, box.left) == 0
+            or box.bottom == self.height
+            or box.right == self.width
+        )
 
     def describe(self) -> dict[str, Any]:
         """What must be the same when an interrupted writer goes on."""

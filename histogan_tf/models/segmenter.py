@@ -1,7 +1,7 @@
 """The segmenter of one stage: a U-Net that refines a coarser opinion.
 
 In: image [B, H, W, 3] in [-1, 1]; coarser probabilities [B, H, W, N]
-enlarged to the image's size (1/N everywhere where there are none).
+enlarged to the image's size; 1/N everywhere, or None, where there are none.
 Out: float32 logits [B, H, W, N].
 
 U-Net after Ronneberger et al. 2015 with residual blocks and batch norm, whose
@@ -45,13 +45,13 @@ class Segmenter(tf.keras.Model):
         )
 
     def call(
-        self, image: tf.Tensor, coarse: tf.Tensor, training: bool = False
+        self,
+        image: tf.Tensor,
+        coarse: tf.Tensor | None,
+        training: bool = False,
     ) -> tf.Tensor:
         """See the module; `training`: by the batch's own statistics."""
-        # No opinion is zero, else its weights were one more idle bias.
-        coarse = tf.cast(coarse - 1.0 / self.classes, image.dtype)
-        h = self.first(layers.fold(tf.concat([image, coarse], -1), self.patch))
-        skips = []
+        skips, h = [], self._enter(image, coarse)
         for down, blocks in zip(self.down, self.encoders, strict=True):
             skips.append(h)
             h = down(layers.halve(h))
@@ -62,6 +62,26 @@ class Segmenter(tf.keras.Model):
             h = h + self.decoders[level](h, training=training)
         h = self.last(layers.leaky(self.last_norm(h, training=training)))
         return layers.unfold(h, self.patch)
+
+    def _enter(self, image: tf.Tensor, coarse: tf.Tensor | None) -> tf.Tensor:
+        """The first convolution, of the image beside the opinion."""
+        if coarse is not None:
+            # No opinion is zero, else its weights were one more idle bias.
+            coarse = tf.cast(coarse - 1.0 / self.classes, image.dtype)
+            both = tf.concat([image, coarse], -1)
+            return self.first(layers.fold(both, self.patch))
+        # The same without the zeros: a tenth of the time of reading.
+        conv, pixels, samples = self.first.conv, self.patch**2, image.shape[-1]
+        each = samples + self.classes
+        if not conv.built:
+            with tf.init_scope():
+                conv.build([None, None, None, pixels * each])
+        kernel = tf.reshape(conv.kernel, [3, 3, pixels, each, -1])
+        kernel = tf.reshape(
+            kernel[:, :, :, :samples], [3, 3, pixels * samples, conv.filters]
+        )
+        folded = layers.fold(image, self.patch)
+        return tf.nn.conv2d(folded, tf.cast(kernel, image.dtype), 1, "SAME")
 
     def make_variables(self) -> None:
         """Makes all variables, which checkpoints and traced steps look for."""

@@ -58,8 +58,7 @@ class SegmenterModel(tf.keras.Model):
         self, network: Segmenter, image: tf.Tensor, training: bool = False
     ) -> tf.Tensor:
         """Logits of a network for images without a coarser opinion."""
-        opinion = no_opinion(image, self.classes)
-        return network(image, opinion, training=training)
+        return network(image, None, training=training)
 
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """One update; returns this replica's share of each loss term."""
