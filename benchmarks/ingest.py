@@ -89,9 +89,11 @@ def write_tiles(folder: pathlib.Path, count: int, side: int) -> None:
 
 def in_process(folder: pathlib.Path, workers: int) -> dict[str, Any]:
     """Ingests in a process of its own, whose memory is ingest's alone."""
-    start = time.monotonic()
+    from histogan_tf.data.phantom import CLASSES_FILE
+
+    start, words = time.monotonic(), [folder, CLASSES_FILE, str(workers)]
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.ingest_job", folder, str(workers)],
+        [sys.executable, "-m", "benchmarks.ingest_job", *words],
         capture_output=True,
         text=True,
         cwd=machine.ROOT,

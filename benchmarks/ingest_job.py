@@ -1,9 +1,10 @@
 r"""One ingest of images, watched, in a process of its own.
 
-    python -m benchmarks.ingest_job FOLDER WORKERS
+    python -m benchmarks.ingest_job FOLDER CLASSES WORKERS
 
-In: FOLDER with `images` and `masks`. Out: FOLDER/records, and on stdout one
-JSON line: seconds, seconds of processor, peak memory, where threads were.
+In: FOLDER with `images` and `masks`, a class table. Out: FOLDER/records, and
+on stdout one JSON line: seconds, seconds of processor, peak memory, and where
+threads were.
 
 A thread looks 200 times a second at what every other thread executes. A
 sample counts by the innermost Python function, which is the caller of the C
@@ -38,17 +39,16 @@ _CODECS = {
 _WAITS = ("/threading.py", "/queue.py", "/selectors.py")
 
 
-def run(folder: pathlib.Path, workers: int) -> dict[str, Any]:
+def run(folder: pathlib.Path, classes: str, workers: int) -> dict[str, Any]:
     """Ingests, and reports."""
     from benchmarks import machine
     from histogan_tf.data import ingest
     from histogan_tf.data.ingest_settings import IngestSettings
-    from histogan_tf.data.phantom import CLASSES_FILE
 
     settings = IngestSettings(
         images=str(folder / "images"),
         masks=str(folder / "masks"),
-        classes=str(CLASSES_FILE),
+        classes=classes,
         output=str(folder / "records"),
         mpp=0.5,
         workers=workers,
@@ -100,4 +100,5 @@ def kind_of(frame: FrameType) -> str:
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(pathlib.Path(sys.argv[1]), int(sys.argv[2]))))
+    given, table, count = sys.argv[1:]
+    print(json.dumps(run(pathlib.Path(given), table, int(count))))

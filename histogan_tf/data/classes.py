@@ -94,13 +94,23 @@ class ClassTable:
                 f"{path}: mask of shape {list(raw.shape)}, {raw.dtype}; the"
                 f" class table maps {wanted}"
             )
-        keys, ids = self._lookup
         packed = _pack(raw) if self.by_color else raw
-        place = np.minimum(np.searchsorted(keys, packed), len(keys) - 1)
-        unknown = keys[place] != packed
+        if packed.dtype == np.uint8:
+            # 256 values are looked up instead of every pixel.
+            tables = self._ids_of(np.arange(256, dtype=np.uint8))
+            ids, unknown = (cv2.LUT(packed, values) for values in tables)
+        else:
+            ids, unknown = self._ids_of(packed)
         if unknown.any():
-            raise InputError(f"{path}: {self._complaint(raw[unknown])}")
-        return ids[place]
+            wrong = raw[unknown.astype(bool)]
+            raise InputError(f"{path}: {self._complaint(wrong)}")
+        return ids
+
+    def _ids_of(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Ids of raw values, and 1 where a value is in no class; uint8."""
+        keys, ids = self._lookup
+        place = np.minimum(np.searchsorted(keys, values), len(keys) - 1)
+        return ids[place], (keys[place] != values).astype(np.uint8)
 
     def to_json(self) -> dict[str, Any]:
         """The table as it stands in classes.json; `from_json` reads it."""

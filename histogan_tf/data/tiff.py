@@ -14,12 +14,16 @@ import logging
 import os
 import re
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 import numpy as np
-import tifffile
 
 from histogan_tf.errors import InputError
+
+if TYPE_CHECKING:
+    # 16 MB that tiles of other formats do not need.
+    import tifffile
 
 LARGEST_MPP = 20.0
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -57,6 +61,8 @@ def read(path: str | os.PathLike) -> TiffPixels:
       ValueError: no TIFF, cut short, or not one flat image; the message says
         which. tifffile and its codecs raise further kinds of exceptions.
     """
+    import tifffile
+
     with tifffile.TiffFile(path) as tif:
         if not tif.pages:
             raise ValueError("cut short: no page")
@@ -100,6 +106,8 @@ def stated_mpp(path: str | os.PathLike) -> float | None:
     Raises:
       InputError: its pixels are not square (more than 1 % apart).
     """
+    import tifffile
+
     with tifffile.TiffFile(path) as tif:
         for source in _SOURCES:
             found = source(tif)
@@ -120,7 +128,7 @@ def square(across: float, down: float, path: str | os.PathLike) -> float:
     return across
 
 
-def _from_ome(tif: tifffile.TiffFile) -> tuple[float, float] | None:
+def _from_ome(tif: "tifffile.TiffFile") -> tuple[float, float] | None:
     if not tif.ome_metadata:
         return None
     root = ElementTree.fromstring(tif.ome_metadata)
@@ -137,18 +145,20 @@ def _from_ome(tif: tifffile.TiffFile) -> tuple[float, float] | None:
     return across * scale_x, down * scale_y
 
 
-def _from_aperio(tif: tifffile.TiffFile) -> tuple[float, float] | None:
+def _from_aperio(tif: "tifffile.TiffFile") -> tuple[float, float] | None:
     match = re.search(r"\bMPP\s*=\s*([\d.]+)", tif.pages.first.description)
     return (float(match[1]), float(match[1])) if match else None
 
 
-def _from_imagej(tif: tifffile.TiffFile) -> tuple[float, float] | None:
+def _from_imagej(tif: "tifffile.TiffFile") -> tuple[float, float] | None:
     unit = (tif.imagej_metadata or {}).get("unit")
     scale = _MICRONS.get(unit) if unit else None
     return _per_pixel(tif, scale)
 
 
-def _from_resolution(tif: tifffile.TiffFile) -> tuple[float, float] | None:
+def _from_resolution(tif: "tifffile.TiffFile") -> tuple[float, float] | None:
+    import tifffile
+
     units = {tifffile.RESUNIT.INCH: 25400.0, tifffile.RESUNIT.CENTIMETER: 1e4}
     return _per_pixel(
         tif, units.get(tifffile.RESUNIT(tif.pages.first.resolutionunit))
@@ -156,7 +166,7 @@ def _from_resolution(tif: tifffile.TiffFile) -> tuple[float, float] | None:
 
 
 def _per_pixel(
-    tif: tifffile.TiffFile, scale: float | None
+    tif: "tifffile.TiffFile", scale: float | None
 ) -> tuple[float, float] | None:
     """Microns per pixel where the tags count pixels per `scale` microns."""
     tags = tif.pages.first.tags
@@ -167,5 +177,5 @@ def _per_pixel(
 
 
 _SOURCES: tuple[
-    Callable[[tifffile.TiffFile], tuple[float, float] | None], ...
+    Callable[["tifffile.TiffFile"], tuple[float, float] | None], ...
 ] = (_from_ome, _from_aperio, _from_imagej, _from_resolution)
