@@ -73,7 +73,7 @@ def run(
     network = (method or METHODS[cell.method])(work)
     seconds = time.monotonic() - start
     phases = timed_training.seconds(work.folder / "seconds.json")
-    read = segment_with(network, work.records.classes.count)
+    read = segment_with(network)
     rows = {
         split: protocol.score(
             read, getattr(fold, split), work.config.finest_mpp

@@ -166,9 +166,9 @@ class Reader:
     float32 [B, H, W, N]; `read_images` uint8 images. Both are graphs.
     """
 
-    def __init__(self, network: Segmenter, classes: int):
+    def __init__(self, network: Segmenter):
         """Traces nothing yet; one graph serves all sizes."""
-        self.network, self.classes = network, classes
+        self.network = network
         self.read = tf.function(self._read, input_signature=[_UNIT_IMAGES])
         self.read_images = tf.function(
             lambda images: self.read(preprocess.to_unit(images)),
@@ -190,13 +190,13 @@ class Reader:
         return tf.nn.softmax(inside)
 
 
-def segment_with(network: Segmenter, classes: int) -> Reader:
+def segment_with(network: Segmenter) -> Reader:
     """A function from uint8 images of any size to probabilities.
 
     Returns:
       Maps uint8 [H, W, 3] to float32 [H, W, N] by one segmenter alone.
     """
-    return Reader(network, classes)
+    return Reader(network)
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:

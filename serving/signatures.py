@@ -120,7 +120,7 @@ def open_networks(run: RunDir) -> Networks:
     network, pyramid = run_dir.load_segmenter(run), run_dir.load_pyramid(run)
     networks = Networks(
         Canvas(pyramid),
-        segment_with(network, classes),
+        segment_with(network),
         Scale(config.finest_mpp, config.stage_mpp(0), classes),
     )
     # Restored weights arrive when a network is first called.

@@ -43,9 +43,9 @@ def padded(network, image):
 
 def test_one_tile_is_read_as_in_a_batch_of_its_own(network):
     (image,) = tiles((20, 28))
-    before = segment_with(network, CLASSES)(image)
+    before = segment_with(network)(image)
     calibration.calibrate(network, [image])
-    found = segment_with(network, CLASSES)(image)
+    found = segment_with(network)(image)
     full = padded(network, image)
     logits = network(full, no_opinion(full, CLASSES), training=True)
     wanted = tf.nn.softmax(logits)[0, 16:36, 16:44]

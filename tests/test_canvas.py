@@ -14,7 +14,7 @@ def made(random_canvas):
 @pytest.fixture(scope="module")
 def alone(random_run):
     network = run_dir.load_segmenter(run_dir.open_run(random_run))
-    return canvas.segment_with(network, 3)
+    return canvas.segment_with(network)
 
 
 def blocks(height, width, seed=0):

@@ -41,7 +41,7 @@ def test_an_opinion_in_one_stain_is_what_the_judge_says(one_stain, source):
     found = one_stain.opinion(image(0), STYLE, 0)
     assert found.shape == (24, 20, 3) and found.dtype == np.float32
     np.testing.assert_allclose(found.sum(-1), 1, atol=1e-5)
-    judge = segment_with(run_dir.load_segmenter(source.run, "judge"), 3)
+    judge = segment_with(run_dir.load_segmenter(source.run, "judge"))
     np.testing.assert_allclose(found, judge(image(0)), atol=1e-6)
 
 

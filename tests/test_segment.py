@@ -118,7 +118,7 @@ def test_at_the_runs_own_scale_the_network_alone_decides(
     code, *_ = segment(images=pictures, output=tmp_path / "out", mpp=5.0)
     assert code == 0
     image = images.read_image(str(pictures).replace("[34]", "3"))
-    read = segment_with(run_dir.load_segmenter(run_dir.open_run(random_run)), 3)
+    read = segment_with(run_dir.load_segmenter(run_dir.open_run(random_run)))
     np.testing.assert_array_equal(
         images.read_mask_raw(tmp_path / "out" / "masks" / "tile_3.png"),
         read(image).argmax(-1),

@@ -40,14 +40,14 @@ def test_a_method_trains_once_and_reads_images(name, records, folder):
     work = make_work(records, folder, f"x_{name}")
     network = METHODS[name](work)
     image = np.random.default_rng(0).integers(0, 256, (24, 24, 3), np.uint8)
-    found = segment_with(network, 3)(image)
+    found = segment_with(network)(image)
     assert found.shape == (24, 24, 3) and np.isfinite(found).all()
     steps = tf.train.latest_checkpoint(
         str(work.folder / "segmenter" / "checkpoints")
     )
     assert steps.endswith("-4")
     # The second call finds the same weights and trains nothing.
-    again = segment_with(METHODS[name](work), 3)(image)
+    again = segment_with(METHODS[name](work))(image)
     np.testing.assert_array_equal(found, again)
     stages = (work.folder / "stages").exists()
     assert stages == name.startswith("histogan")

@@ -45,7 +45,7 @@ def alone():
 
 def test_the_final_segmenter():
     network, settings = alone()
-    whole = canvas.segment_with(network, CLASSES)(image())
+    whole = canvas.segment_with(network)(image())
     assert whole.max() > 0.9  # so it has opinions that could differ
     reader = window_read.of_segmenter(network, settings, CLASSES)
     check(reader, whole)
@@ -70,7 +70,7 @@ def check(reader, whole):
 
 def test_less_than_the_halo_is_not_enough():
     network, settings = alone()
-    whole = canvas.segment_with(network, CLASSES)(image())
+    whole = canvas.segment_with(network)(image())
     reader = window_read.of_segmenter(network, settings, CLASSES)
     reach = halo.read_halo(settings.network, settings.patch)
     short = window_read.Need(network.stride, reach // 4, reach // 4)

@@ -78,7 +78,7 @@ def teacher(source: Source) -> Teacher:
     """That of a run whose judge is trained."""
     judge = run_dir.load_segmenter(source.run, "judge")
     return Teacher(
-        segment_with(judge, source.run.classes().count),
+        segment_with(judge),
         source.styles(),
         # A network that knows one stain only is asked in that alone.
         _STAINS if source.config.judge.restain else 0,

@@ -30,7 +30,7 @@ def by_image(
         whole = canvas.Canvas(run_dir.load_pyramid(run))
         return lambda image: whole.segment(image)[-1]
     network = run_dir.load_segmenter(run)
-    return canvas.segment_with(network, run.classes().count)
+    return canvas.segment_with(network)
 
 
 def by_window(run: "RunDir", name: str) -> Network:

@@ -95,6 +95,7 @@ class Plan:
             "height": self.height,
             "width": self.width,
             "window": self.window,
+            "order": "border last",
             "tile": self.facts.tile,
             "mpp": self.facts.mpp,
             "name": self.facts.name,

@@ -51,7 +51,7 @@ def open_trained(run: RunDir) -> Trained:
     """
     table = run.classes()
     segmenter, judge = (
-        segment_with(run_dir.load_segmenter(run, phase), table.count)
+        segment_with(run_dir.load_segmenter(run, phase))
         for phase in ("segmenter", "judge")
     )
     return Trained(Canvas(run_dir.load_pyramid(run)), segmenter, judge, table)
