@@ -60,7 +60,7 @@ class Plan:
     def windows(self) -> list[Box]:
         """All windows, by rows; the border's, which are less work, come last.
 
-        So memory is at its most from the first window on.
+        So the most that a window needs is taken at the start.
         """
         boxes = [
             Box(
