@@ -100,7 +100,7 @@ def read(job: Job) -> dict[str, Any]:
 
     settings = presets.PRESETS[job.preset]().segmenter
     network = Segmenter(settings.network, CLASSES, settings.patch)
-    reader = window_read.of_segmenter(network, settings, CLASSES)
+    reader = window_read.of_segmenter(network, settings)
     scanned = SCANNED * mpp(job)
     with slides.open_slide(file(job, "paint"), scanned) as slide:
         source = sources.at_scale(

@@ -150,18 +150,20 @@ class WindowPainter:
         generator = self.pyramid.stages[index].generator
         config = self.pyramid.config
         levels = len(config.stages[index].generator.widths)
-        masks = [
-            cut(values, start_of(seen) // 2**level, body // 2**level)
-            for level, values in enumerate(generator.surroundings(mask, levels))
-        ]
-        noises = noise_fields(
-            seed[None],
-            index,
-            tf.range(body[0], body[1]),
-            tf.range(body[2], body[3]),
-            levels,
-            config.noise_channels,
-        )
+        with layers.after(coarse):
+            maps = generator.surroundings(mask, levels)
+            masks = [
+                cut(values, start_of(seen) // 2**level, body // 2**level)
+                for level, values in enumerate(maps)
+            ]
+            noises = noise_fields(
+                seed[None],
+                index,
+                tf.range(body[0], body[1]),
+                tf.range(body[2], body[3]),
+                levels,
+                config.noise_channels,
+            )
         painted = generator.paint(masks, noises, style[None], coarse)
         return tf.clip_by_value(painted, -1.0, 1.0)
 

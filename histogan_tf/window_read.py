@@ -33,11 +33,9 @@ class WindowReader:
     finest stage's result box.
     """
 
-    def __init__(
-        self, networks: Sequence[Segmenter], layout: Layout, classes: int
-    ):
+    def __init__(self, networks: Sequence[Segmenter], layout: Layout):
         """Traces nothing yet; networks and needs are coarsest first."""
-        self.networks, self.layout, self.classes = networks, layout, classes
+        self.networks, self.layout = networks, layout
         signature = [
             tf.TensorSpec([len(networks), 3, 4], tf.int64),
             tf.TensorSpec([2], tf.int64),
@@ -81,8 +79,7 @@ class WindowReader:
         return regions.to_array(found), origin
 
     def _names(self, boxes, origin, image):
-        logits = self._logits(boxes, origin, image)
-        return tf.cast(tf.argmax(logits, -1, tf.int32), tf.uint8)
+        return self._tells(boxes, origin, image)[0]
 
     def _tells(self, boxes, origin, image):
         logits = self._logits(boxes, origin, image)
@@ -109,14 +106,12 @@ class WindowReader:
         return logits[0]
 
 
-def of_segmenter(
-    network: Segmenter, settings: SegmenterConfig, classes: int
-) -> WindowReader:
+def of_segmenter(network: Segmenter, settings: SegmenterConfig) -> WindowReader:
     """One segmenter alone, as `canvas.Reader` reads."""
     reach = halo.read_halo(settings.network, settings.patch)
     stride = network.stride
     layout = Layout((Need(stride, reach, reach),), stride, 4 * stride)
-    return WindowReader([network], layout, classes)
+    return WindowReader([network], layout)
 
 
 def of_pyramid(pyramid: Pyramid) -> WindowReader:
@@ -129,4 +124,4 @@ def of_pyramid(pyramid: Pyramid) -> WindowReader:
         tuple(needs), pyramid.multiple, canvas.border(len(pyramid.stages))
     )
     networks = [stage.segmenter for stage in pyramid.stages]
-    return WindowReader(networks, layout, pyramid.classes)
+    return WindowReader(networks, layout)

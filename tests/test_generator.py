@@ -1,6 +1,7 @@
 """Generator: sizes, ranges, the residual, and windows equal to the whole."""
 
 import functools
+import itertools
 
 import numpy as np
 import pytest
@@ -154,6 +155,31 @@ def test_a_window_inside_is_a_crop_of_the_whole(levels, stage):
         whole[:, a:b, a:b][:, inside, inside],
         atol=1e-4,
     )
+
+
+def test_maps_that_hang_on_the_mask_alone_wait_for_their_turn():
+    """Convolutions come one after the other, but for a level's two entries.
+
+    Else a graph begins with all of them and keeps them in memory.
+    """
+    generator, inputs = case(3, 2, 1)
+    traced = tf.function(lambda: generator(**inputs)).get_concrete_function()
+
+    @functools.cache
+    def before(op):
+        parents = {x.op for x in op.inputs} | set(op.control_inputs)
+        return parents.union(*map(before, parents))
+
+    every = traced.graph.get_operations()
+    convolutions = [op for op in every if op.type == "Conv2D"]
+    free = [
+        pair
+        for pair in itertools.combinations(convolutions, 2)
+        if pair[0] not in before(pair[1])
+    ]
+    # Of a block 4 of modulation and 2 more, 3 entries, 2 from below, 3 last.
+    assert len(convolutions) == 3 * 6 + 3 + 2 + 3
+    assert len(free) == 2, free
 
 
 def test_images_of_a_batch_do_not_mix():

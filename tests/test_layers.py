@@ -84,6 +84,15 @@ def test_double_keeps_the_dtype_and_halving_undoes_constants():
     np.testing.assert_array_equal(layers.halve(layers.double(x)), x)
 
 
+def test_a_1x1_convolution_is_the_same_before_and_after_doubling():
+    # Networks take it before; weights of runs that took it after still serve.
+    conv, x = layers.Conv(3, 1), features(2, 5, 6, CHANNELS)
+    conv(x)
+    conv.set_weights([RNG.normal(size=w.shape) for w in conv.get_weights()])
+    first, last = layers.double(conv(x)), conv(layers.double(x))
+    np.testing.assert_allclose(first, last, atol=1e-5)
+
+
 def test_levels_are_repeated_averages():
     x = features(1, 8, 12, 3)
     found = layers.levels_of(x, 3)

@@ -47,7 +47,7 @@ def test_the_final_segmenter():
     network, settings = alone()
     whole = canvas.segment_with(network)(image())
     assert whole.max() > 0.9  # so it has opinions that could differ
-    reader = window_read.of_segmenter(network, settings, CLASSES)
+    reader = window_read.of_segmenter(network, settings)
     check(reader, whole)
 
 
@@ -71,7 +71,7 @@ def check(reader, whole):
 def test_less_than_the_halo_is_not_enough():
     network, settings = alone()
     whole = canvas.segment_with(network)(image())
-    reader = window_read.of_segmenter(network, settings, CLASSES)
+    reader = window_read.of_segmenter(network, settings)
     reach = halo.read_halo(settings.network, settings.patch)
     short = window_read.Need(network.stride, reach // 4, reach // 4)
     reader.layout = window_read.Layout((short,), network.stride, 32)
@@ -81,7 +81,7 @@ def test_less_than_the_halo_is_not_enough():
 
 def test_windows_outside_are_refused():
     network, settings = alone()
-    reader = window_read.of_segmenter(network, settings, CLASSES)
+    reader = window_read.of_segmenter(network, settings)
     source = sources.from_array(image())
     with pytest.raises(InputError, match="rows 150 to 152"):
         reader.surroundings(source, Box(150, 152, 0, 5))
@@ -90,6 +90,6 @@ def test_windows_outside_are_refused():
 def test_settings_of_a_run(random_run):
     run = run_dir.open_run(random_run)
     network = run_dir.load_segmenter(run)
-    reader = window_read.of_segmenter(network, run.config().segmenter, CLASSES)
+    reader = window_read.of_segmenter(network, run.config().segmenter)
     assert reader.layout.multiple == network.stride == 2
     assert reader.layout.margin == 8

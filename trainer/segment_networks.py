@@ -57,4 +57,4 @@ def _reader(root: pathlib.Path, pyramid: bool, weights: str) -> "WindowReader":
         return window_read.of_pyramid(run_dir.load_pyramid(run))
     network = run_dir.load_segmenter(run)
     settings = run.config().segmenter
-    return window_read.of_segmenter(network, settings, run.classes().count)
+    return window_read.of_segmenter(network, settings)

@@ -111,21 +111,22 @@ class Generator(tf.keras.Model):
         seen: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """As the call, from masks with their `surroundings`."""
-        count = len(noises)
-        inputs = [
-            tf.concat([m, tf.cast(z, m.dtype)], axis=-1)
-            for m, z in zip(masks, noises, strict=True)
+        count, dtype = len(noises), masks[0].dtype
+        shown = [
+            [m, tf.cast(z, dtype)] for m, z in zip(masks, noises, strict=True)
         ]
         if coarse is not None:
             seen = coarse if seen is None else seen
-            images = levels_of(tf.cast(seen, masks[0].dtype), count)
-            inputs = [
-                tf.concat(pair, -1) for pair in zip(inputs, images, strict=True)
-            ]
+            for maps, image in zip(
+                shown, levels_of(tf.cast(seen, dtype), count), strict=True
+            ):
+                maps.append(image)
         h = None
         for level in reversed(range(count)):
-            entry = self.inputs_in[level](inputs[level])
-            h = entry if h is None else self.up[level](double(h)) + entry
+            with layers.after(h):
+                entry = self.inputs_in[level](tf.concat(shown[level], -1))
+            # A 1x1 convolution before doubling is the same for a quarter.
+            h = entry if h is None else double(self.up[level](h)) + entry
             for block in self.blocks[level]:
                 h = block(h, masks[level], style)
         h = layers.leaky(self.last_norm(h, masks[0], style))

@@ -11,6 +11,7 @@ Sources: pixel norm, Karras et al. 2018 (ICLR); batch norm, Ioffe & Szegedy
 by TensorFlow Addons, the only import of it here.
 """
 
+import contextlib
 import warnings
 from typing import Any
 
@@ -74,6 +75,15 @@ def neighbourhood(mask: tf.Tensor) -> tf.Tensor:
     near = tf.nn.avg_pool2d(mask, 5, 1, "SAME")
     far = tf.nn.avg_pool2d(mask, 13, 1, "SAME")
     return tf.concat([mask, near, far], axis=-1)
+
+
+def after(x: tf.Tensor | None) -> contextlib.AbstractContextManager:
+    """What is inside is not computed before `x`, and so not kept for it.
+
+    A graph starts whatever has its inputs: maps that hang on the mask alone
+    would all lie in memory from the start, in an order of chance.
+    """
+    return tf.control_dependencies([] if x is None else [x])
 
 
 def fold(x: tf.Tensor, patch: int) -> tf.Tensor:
@@ -154,24 +164,16 @@ class Modulation(tf.keras.layers.Layer):
         if not self.from_mask.built:
             self.from_mask.build(mask.shape)
         mask = tf.cast(mask, x.dtype)
-        scale, shift = self._moments(mask, self.from_style(style))
-        return pixel_norm(x) * scale + shift
-
-    def _moments(
-        self, mask: tf.Tensor, style: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Scale and shift, each [B, H, W, C].
-
-        Whatever is the same for all pixels is summed before it meets them:
-        maps of this size are what a generator's time goes into.
-        """
-        kernels = tf.split(tf.cast(self.from_mask.kernel, mask.dtype), 2, -1)
-        bias = tf.cast(self.from_mask.bias, mask.dtype)
-        scale, shift = tf.split((style + bias)[:, None, None], 2, -1)
-        return (
-            tf.nn.conv2d(mask, kernels[0], 1, "SAME") + (1.0 + scale),
-            tf.nn.conv2d(mask, kernels[1], 1, "SAME") + shift,
-        )
+        kernels = tf.split(tf.cast(self.from_mask.kernel, x.dtype), 2, -1)
+        # Whatever is the same for all pixels is summed before it meets them:
+        # maps of this size are what a generator's time goes into.
+        same = self.from_style(style) + tf.cast(self.from_mask.bias, x.dtype)
+        scale, shift = tf.split(same[:, None, None], 2, -1)
+        h = pixel_norm(x)
+        with after(h):
+            h *= tf.nn.conv2d(mask, kernels[0], 1, "SAME") + (1.0 + scale)
+        with after(h):
+            return h + (tf.nn.conv2d(mask, kernels[1], 1, "SAME") + shift)
 
 
 class ModulatedBlock(tf.keras.layers.Layer):

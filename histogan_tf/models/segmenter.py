@@ -58,7 +58,8 @@ class Segmenter(tf.keras.Model):
             for block in blocks:
                 h = block(h, training=training)
         for level in reversed(range(len(self.decoders))):
-            h = self.up[level](layers.double(h)) + skips[level]
+            # A 1x1 convolution before doubling is the same for a quarter.
+            h = layers.double(self.up[level](h)) + skips[level]
             h = h + self.decoders[level](h, training=training)
         h = self.last(layers.leaky(self.last_norm(h, training=training)))
         return layers.unfold(h, self.patch)

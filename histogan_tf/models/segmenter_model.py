@@ -31,7 +31,7 @@ class SegmenterModel(tf.keras.Model):
     ):
         """Builds the network; `classes` is N."""
         super().__init__()
-        self.settings, self.classes = settings, classes
+        self.settings = settings
         # A tuple, as Keras would wrap a list of things that it cannot save.
         self.lessons = tuple(lessons)
         self.taught = any(lesson.taught for lesson in lessons)

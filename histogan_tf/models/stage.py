@@ -175,8 +175,10 @@ class StageModel(tf.keras.Model):
             batch["style"],
             *self.coarse(batch),
         )
-        both = tf.concat([batch["image"], painted], axis=0)
-        on_real, on_painted = tf.split(self.critic(both, training=training), 2)
+        on_real = self.critic(batch["image"], training=training)
+        # By itself, so that the generator's gradient spares the real images;
+        # the spectral norms have just been brought up to date.
+        on_painted = self.critic(painted)
         labels = batch["labels"]
         unlabelled = 1.0 - losses.labelled(labels)
         semi = settings.unlabelled * (
