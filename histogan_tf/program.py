@@ -8,6 +8,7 @@ both start with it, may not import each other.
 """
 
 import os
+import select
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -27,8 +28,8 @@ def run(main: Callable[[], None], ops_at_once: int | None = None) -> None:
         networks that are one chain on windows of many shapes: memory that
         oneDNN's allocator has once taken it keeps, and by chance takes more.
 
-    Exit codes: 0 success or help, 2 bad input or a full disk, 130 Ctrl-C,
-    others a bug (with its traceback).
+    Exit codes: 0 success or help, 2 bad input or a full disk, 130 Ctrl-C, 141
+    nobody reads the output any more, others a bug (with its traceback).
     """
     # 3, as TensorFlow's start-up messages call themselves errors.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -37,13 +38,25 @@ def run(main: Callable[[], None], ops_at_once: int | None = None) -> None:
     if ops_at_once:
         os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(ops_at_once))
     try:
-        app.run(lambda _: _guarded(main), flags_parser=_parse)
+        _run(main)
+    except BrokenPipeError:
+        # Python would flush once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)  # as a shell says of what SIGPIPE has ended
     except SystemExit as end:
         if remote.breaks_exit() and isinstance(end.code, int | None):
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(end.code or 0)
         raise
+
+
+def _run(main: Callable[[], None]) -> None:
+    """Raises SystemExit; BrokenPipeError when nobody reads stdout."""
+    try:
+        app.run(lambda _: _guarded(main), flags_parser=_parse)
+    finally:
+        sys.stdout.flush()
 
 
 def _parse(argv: list[str]) -> list[str]:
@@ -75,6 +88,8 @@ def _guarded(main: Callable[[], None]) -> None:
     except InputError as error:
         _fail(str(error))
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and _reader_gone():
+            raise
         # A full disk or a folder without permission is no bug of ours.
         _fail(f"{error.filename or 'input/output'}: {error.strerror or error}")
     except KeyboardInterrupt:
@@ -85,6 +100,13 @@ def _guarded(main: Callable[[], None]) -> None:
         if "No space left on device" not in str(error):
             raise
         _fail(str(error))
+
+
+def _reader_gone() -> bool:
+    """Whether stdout is a pipe that was closed, as by `head`."""
+    stdout = select.poll()
+    stdout.register(1, 0)
+    return any(event & select.POLLERR for _, event in stdout.poll(0))
 
 
 def _fail(message: str) -> NoReturn:

@@ -133,6 +133,34 @@ def test_a_bug_keeps_its_traceback(script):
     assert err[-1] == "ValueError: oops"
 
 
+@pytest.mark.parametrize("do", ["pass", "print('x' * 10**6)"])
+@pytest.mark.parametrize("flags", [["--data=x"], ["--help"]])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_gone_is_no_error(script, flags, do, unbuffered):
+    gone, out = os.pipe()
+    os.close(gone)
+    done = subprocess.run(
+        [sys.executable, str(script), *flags, f"--do={do}"],
+        stdout=out,
+        stderr=subprocess.PIPE,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "PYTHONUNBUFFERED": unbuffered,
+        },
+        timeout=60,
+    )
+    os.close(out)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_a_broken_pipe_elsewhere_is_an_error(script):
+    code, _, lines = start(
+        script, "--data=x", "--do=raise BrokenPipeError(errno.EPIPE, 'Broken')"
+    )
+    assert (code, lines) == (2, ["error: input/output: Broken"])
+
+
 def test_flagfile(script, tmp_path):
     file = tmp_path / "flags.txt"
     file.write_text("# settings\n--data=from_file\n--split=test\n")
