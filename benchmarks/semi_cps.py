@@ -28,9 +28,10 @@ class CrossModel(SegmenterModel):
         ramp: float,
         weights: tf.Tensor,
     ):
-        super().__init__(settings, rates, int(weights.shape[0]), [real])
+        classes = int(weights.shape[0])
+        super().__init__(settings, rates, classes, [real])
         self.cross, self.ramp, self.class_weights = cross, ramp, weights
-        self.partner = Segmenter(settings.network, self.classes, settings.patch)
+        self.partner = Segmenter(settings.network, classes, settings.patch)
         self.read(self.partner, tf.zeros([1, settings.crop, settings.crop, 3]))
         self.partner_optimizer = adam(
             rates, rates.segmenter_rate, settings.steps

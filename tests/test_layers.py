@@ -22,6 +22,44 @@ def bfloat16():
     tf.keras.mixed_precision.set_global_policy(before)
 
 
+# Batch norm: the kernel of one replica, and Keras' own for several
+
+
+def normed(layer, x, steps=3):
+    """Output and gradients of the last step, and the moving averages."""
+    for step in range(steps):
+        with tf.GradientTape() as tape:
+            image = x * (1.0 + step)
+            tape.watch(image)
+            y = layer(image, training=True)
+            loss = tf.reduce_sum(tf.sin(y))
+        sources = [image, layer.gamma, layer.beta]
+        found = [y, *tape.gradient(loss, sources)]
+    return [*found, layer.moving_mean, layer.moving_variance]
+
+
+def test_batch_norm_of_one_replica_is_that_of_several():
+    x = 3.0 + 2.0 * features(2, 5, 6, CHANNELS)
+    keras = tf.keras.layers.BatchNormalization(momentum=0.97, synchronized=True)
+    for one, several in zip(
+        normed(layers.BatchNorm(), x), normed(keras, x), strict=True
+    ):
+        np.testing.assert_allclose(one, several, rtol=1e-4, atol=1e-5)
+
+
+def test_batch_norm_by_hand():
+    layer = layers.BatchNorm()
+    x = tf.constant([1.0, 2.0, 3.0, 6.0], shape=[1, 2, 2, 1])
+    y = layer(x, training=True)
+    # Mean 3, mean square deviation (4 + 1 + 0 + 9) / 4 = 3.5.
+    wanted = np.array([-2, -1, 0, 3]) / (3.5 + 1e-3) ** 0.5
+    np.testing.assert_allclose(np.ravel(y), wanted, rtol=1e-5)
+    # From 0 and 1 by 3 per cent.
+    assert float(layer.moving_mean) == pytest.approx(0.09, rel=1e-5)
+    moved = 0.97 + 0.03 * 3.5
+    assert float(layer.moving_variance) == pytest.approx(moved, rel=1e-5)
+
+
 # By hand
 
 

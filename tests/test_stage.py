@@ -39,7 +39,7 @@ def make_batch(count=4, labelled=2):
 def state(model):
     """Every variable: weights, norms, averages, moments, counts."""
     optimizers = [getattr(model, f"{name}_optimizer") for name in NETWORKS]
-    return [*model.variables, *(v for o in optimizers for v in o.variables)]
+    return [*model.variables, *(v for o in optimizers for v in o.variables())]
 
 
 def values(model):
