@@ -21,7 +21,8 @@ demo: $(STAMP)
 	$(BIN)/python -m trainer.demo --data "$(DATA)" --output "$(OUTPUT)"
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
+	  $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check $(SOURCES)

@@ -7,15 +7,17 @@ In: the GlaS data set. Out: one JSON a cell (part x seed) in `--results`, all
 together in `ablation.json` beside it, a chart and a table of paired
 differences to the whole method. Parts are in `semi_parts.py`; a cell is the
 method `histogan` of the semi-supervised benchmark without that part, with
-the same images, seeds and steps.
+the same images, seeds and steps. The whole method's own run is that
+benchmark's, in `--output`: trained if it is missing, else taken as it is; its
+stages and judge serve the parts that only the segmenter feels.
 
 Everything is scored on the held-out validation patients: parts are kept or
 deleted by this table, and test images choose nothing.
 """
 
-import itertools
 import pathlib
 import sys
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -26,7 +28,11 @@ from benchmarks import machine
 from histogan_tf import program
 from histogan_tf.errors import InputError
 
-WHOLE = "whole"
+if TYPE_CHECKING:
+    from benchmarks.semi_cells import Cell, Places
+    from benchmarks.semi_methods import Method
+
+WHOLE = "histogan"
 
 
 def define_flags() -> None:
@@ -55,7 +61,7 @@ def main() -> None:
         pathlib.Path(values.output),
         pathlib.Path(values.results),
     )
-    run(places, values.labels, values.seeds, [WHOLE, *values.parts])
+    run(places, values.labels, values.seeds, values.parts)
     found = [
         machine.read_json(path)
         for path in sorted(places.results.glob("*.json"))
@@ -67,27 +73,45 @@ def main() -> None:
     print(f"{both}\n{both.with_suffix('.png')}")
 
 
-def run(places, labels: int, seeds: int, names: list[str]) -> None:
-    """Trains and scores what is missing, seed by seed."""
-    from benchmarks import semi_cells, semi_parts, semi_settings
+def run(places: "Places", labels: int, seeds: int, names: list[str]) -> None:
+    """Trains and scores what is missing, seed by seed, the whole first.
+
+    Raises:
+      InputError: an unknown part, or the whole has a result but no run.
+    """
+    from benchmarks import semi_methods, semi_parts
     from benchmarks.semi_cells import Cell
-    from trainer import strategies
 
     for name in names:
         if name not in semi_parts.PARTS:
             allowed = ", ".join(semi_parts.PARTS)
             raise InputError(f"--parts {name!r}; allowed are {allowed}")
-    for seed, name in itertools.product(range(seeds), names):
-        strategies.prepare(semi_settings.PRECISION, seed)
-        print(f"{name}, seed {seed} ...", flush=True)
-        cell = Cell("native", name, labels, seed)
-        result = semi_cells.run(
-            cell,
-            places,
-            semi_cells.VALIDATION,
-            semi_parts.method(semi_parts.PARTS[name]),
-        )
-        print(f"{name}, seed {seed}: {result['seconds']:.0f} s", flush=True)
+    for seed in range(seeds):
+        whole = Cell("native", WHOLE, labels, seed)
+        train(whole, places, semi_methods.histogan)
+        for name in names:
+            cell = Cell("native", name, labels, seed)
+            if (
+                not places.run(whole).exists()
+                and not places.file(cell).exists()
+            ):
+                raise InputError(
+                    f"{places.run(whole)}: gone, and the parts need its"
+                    f" stages and judge; delete {places.file(whole)} to train"
+                    " it again"
+                )
+            train(cell, places, semi_parts.method(semi_parts.PARTS[name]))
+
+
+def train(cell: "Cell", places: "Places", method: "Method") -> None:
+    """One cell, scored on the validation images."""
+    from benchmarks import semi_cells, semi_settings
+    from trainer import strategies
+
+    strategies.prepare(semi_settings.PRECISION, cell.seed)
+    print(f"{cell.name} ...", flush=True)
+    result = semi_cells.run(cell, places, semi_cells.VALIDATION, method)
+    print(f"{cell.name}: {result['seconds']:.0f} s", flush=True)
 
 
 def _short(result: dict) -> dict:

@@ -8,7 +8,6 @@ workers of as many numbers as a step sends, and how many bytes that is.
 import json
 import os
 import sys
-import time
 from dataclasses import dataclass
 
 
@@ -40,6 +39,7 @@ def measure(work: Work) -> dict[str, float] | None:
     import tensorflow as tf
 
     from benchmarks import step_cells
+    from benchmarks.step_work import timed
     from trainer import loop, strategies
     from trainer.team import Team
 
@@ -80,20 +80,11 @@ def measure(work: Work) -> dict[str, float] | None:
     return found if team.lead else None
 
 
-def timed(run, wait, steps: int) -> float:
-    """Seconds of a call, the first (which traces) not counted."""
-    run()
-    wait()
-    start = time.monotonic()
-    for _ in range(steps):
-        run()
-    wait()
-    return (time.monotonic() - start) / steps
-
-
 def sum_seconds(strategy, count: int, steps: int) -> float:
     """Seconds of one sum over the workers of `count` float32."""
     import tensorflow as tf
+
+    from benchmarks.step_work import timed
 
     total = tf.Variable(0.0)
 

@@ -7,7 +7,7 @@ run directory in `output`, where an interrupted cell goes on.
 
 import pathlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import tensorflow as tf
@@ -47,6 +47,10 @@ class Places:
     def file(self, cell: Cell) -> pathlib.Path:
         """The cell's result."""
         return self.results / f"{cell.name}.json"
+
+    def run(self, cell: Cell) -> pathlib.Path:
+        """The cell's run directory."""
+        return self.output / "runs" / cell.name
 
 
 def run(
@@ -113,6 +117,6 @@ def prepare(cell: Cell, places: Places, protocol: Protocol) -> Work:
     return Work(
         protocol.config(cell.seed),
         records,
-        places.output / "runs" / cell.name,
-        places.output / "runs" / f"{shared}_supervised",
+        places.run(cell),
+        places.run(replace(cell, method="supervised")),
     )

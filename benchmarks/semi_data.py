@@ -3,9 +3,11 @@
 In: a data set's folder, how many labels, a seed. Out: a `Fold` (labelled,
 unlabelled, validation and test images) and its training records.
 
-GlaS: 12 of the 85 training images, six whole patients with six benign and
-six malignant images, are held out for validation, the same for every seed;
-the labelled ones are drawn by seed from the rest. Only the training images
+GlaS: 12 of the 85 training images, all those of six patients, six benign and
+six malignant, are held out for validation, the same for every seed;
+the labelled ones are drawn by seed from the rest. Test A shares its patients
+with the training images, as the challenge made it: 30 of its 60 images are of
+four of the held-out patients, 29 of others. Only the training images
 go into the records; validation and test images are read from their files, at
 their own size. Prostate tiles: each is left out in turn, by the seed.
 """
@@ -71,10 +73,19 @@ def gleason_fold(data: pathlib.Path, labels: int | None, seed: int) -> Fold:
     return _drawn(tiles, [], [test], labels, seed)
 
 
-def _glas(data: pathlib.Path) -> tuple[list[Source], list[Source]]:
+def glas_patients(data: pathlib.Path) -> pairs.Grouping:
+    """The patient of an image of GlaS.
+
+    Raises:
+      InputError: there is no Grade.csv.
+    """
     if not (data / "Grade.csv").is_file():
         raise InputError(f"{data}: no Grade.csv; the GlaS data set is wanted")
-    patient = pairs.group_by_table(data / "Grade.csv", "patient ID")
+    return pairs.group_by_table(data / "Grade.csv", "patient ID")
+
+
+def _glas(data: pathlib.Path) -> tuple[list[Source], list[Source]]:
+    patient = glas_patients(data)
     train, test = (
         pairs.pair(
             str(data / "images" / f"{name}_*"),

@@ -1,7 +1,7 @@
 """The parts of the method that the ablation leaves out, one at a time.
 
 Out: a `Part`: how the settings change. A part that only the segmenter feels
-takes over stages and judge of the whole method's cell of the same labels and
+takes over stages and judge of the whole method's run of the same labels and
 seed, which saves their training and keeps them out of the difference.
 """
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from benchmarks import semi_methods
 from benchmarks.semi_methods import Method, Work
 from histogan_tf.config import Config
+from histogan_tf.files import atomic_directory
 from histogan_tf.models.segmenter import Segmenter
 
 
@@ -57,7 +58,6 @@ def _own_stains(config: Config) -> Config:
 
 
 PARTS: dict[str, Part] = {
-    "whole": Part(lambda config: config, same_teachers=True),
     "no_painting": _segmenter(synthetic=0.0),
     "no_pseudo_labels": _segmenter(pseudo_labels=False),
     "no_restain": Part(_own_stains, same_teachers=False),
@@ -74,13 +74,14 @@ def method(part: Part) -> Method:
         whole = work.supervised.with_name(
             work.supervised.name.replace("_supervised", "_histogan")
         )
-        if part.same_teachers and whole.exists():
+        if part.same_teachers:
             # Makes the run first: its settings must be in place.
             changed.source(changed.config, changed.folder)
             for name in ("stages", "judge"):
                 target = changed.folder / name
                 if not target.exists():
-                    shutil.copytree(whole / name, target)
+                    with atomic_directory(target) as draft:
+                        shutil.copytree(whole / name, draft, dirs_exist_ok=True)
         return semi_methods.histogan(changed)
 
     return train

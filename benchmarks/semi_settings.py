@@ -1,8 +1,8 @@
 """Settings that all methods of the semi-supervised benchmark share.
 
 Out: a `Config` per protocol: the pyramid (for the methods that have one) and
-one segmenter: backbone, steps, optimiser and augmentation are the same for
-every method.
+one segmenter: backbone, steps, optimiser and random augmentation are the same
+for every method; see `semi_methods.py` for what is not.
 """
 
 from dataclasses import replace

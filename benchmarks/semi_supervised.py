@@ -56,7 +56,7 @@ def define_flags() -> None:
 
 def main() -> None:
     """Runs the cells that are missing, then prints the table."""
-    from benchmarks import semi_table
+    from benchmarks import semi_data, semi_table
     from benchmarks.semi_cells import Places
 
     values = flags.FLAGS
@@ -73,7 +73,9 @@ def main() -> None:
     both = places.results.with_suffix(".json")
     machine.write_json(both, [_short(result) for result in results])
     semi_table.chart(both.with_suffix(".png"), results)
-    print("\n".join(semi_table.lines(results)))
+    patient = semi_data.glas_patients(places.data)
+    text = semi_table.lines(results, lambda name: patient(pathlib.Path(name)))
+    print("\n".join(text))
     print(f"{both}\n{both.with_suffix('.png')}")
 
 

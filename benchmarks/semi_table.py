@@ -48,14 +48,14 @@ def labels_of(results: list[Result], protocol: str) -> list[int | None]:
     return sorted(found, key=lambda n: (n is None, n or 0))
 
 
-def lines(results: list[Result]) -> Iterator[str]:
-    """The whole text."""
+def lines(results: list[Result], patient: statistics.Patients) -> Iterator[str]:
+    """The whole text; `patient` of an image's name."""
     for protocol in dict.fromkeys(r["protocol"] for r in results):
         for score in _SCORES[protocol]:
             yield from _table(results, protocol, score)
         if protocol == "native":
             for labels in labels_of(results, protocol):
-                yield from _differences(results, protocol, labels)
+                yield from _differences(results, labels, patient)
     yield from verdicts(results)
 
 
@@ -81,19 +81,27 @@ def _cell(found: statistics.Summary | None) -> str:
     return f"{text} ({found.seeds})".rjust(20)
 
 
-def _differences(results, protocol, labels) -> Iterator[str]:
-    ours = statistics.of(results, protocol, OURS, labels)
-    for method in methods_of(results, protocol):
-        other = statistics.of(results, protocol, method, labels)
+def _differences(results, labels, patient) -> Iterator[str]:
+    ours = statistics.of(results, "native", OURS, labels)
+    yield f"\n{labels or 'all'} labels, points of Dice with 95 % intervals"
+    for method in methods_of(results, "native"):
+        other = statistics.of(results, "native", method, labels)
         found = statistics.difference(ours, other, "dice")
         if method == OURS or found is None:
             continue
         yield (
-            f"{labels or 'all'} labels: {OURS} - {method}: "
-            f"{100 * found.mean:+.1f} points of Dice, 95 % interval"
-            f" {100 * found.low:+.1f} to {100 * found.high:+.1f}"
+            f"{OURS} - {method}: {100 * found.mean:+.1f},"
+            f" seeds x images {_range(found.low, found.high)},"
+            f" seeds x patients {_range(*found.by_patient(patient))},"
+            f" seeds alone {_range(*(found.by_seed() or ()))}"
             f" ({found.seeds} seeds x {found.images} images)"
         )
+
+
+def _range(low: float | None = None, high: float | None = None) -> str:
+    if low is None or high is None:
+        return "-"
+    return f"{100 * low:+.1f} to {100 * high:+.1f}"
 
 
 def verdicts(results: list[Result]) -> Iterator[str]:
@@ -154,12 +162,16 @@ def _other_protocols(results: list[Result]) -> Iterator[str]:
 
 
 def best_other(results: list[Result], labels: int | None) -> str | None:
-    """The method of the highest mean Dice but ours and our own ablation."""
-    means = {}
+    """The method of the highest mean Dice but ours and our own ablation.
+
+    Means are over our seeds; a method without one of them is passed over.
+    """
+    ours, means = statistics.of(results, "native", OURS, labels), {}
     for method in methods_of(results, "native"):
         cells = statistics.of(results, "native", method, labels)
-        if cells and not method.startswith(OURS):
-            means[method] = statistics.summary(cells, "dice").mean
+        if ours and cells.keys() >= ours.keys() and not method.startswith(OURS):
+            same = {seed: cells[seed] for seed in ours}
+            means[method] = statistics.summary(same, "dice").mean
     return max(means, key=lambda name: means[name]) if means else None
 
 

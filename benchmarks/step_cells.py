@@ -9,6 +9,7 @@ import concurrent.futures
 import dataclasses
 import multiprocessing
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,10 @@ from histogan_tf.config import Config
 
 if TYPE_CHECKING:
     from histogan_tf.models.stage import StageModel
+
+
+# Of the images of the large GAN, whose networks halve them six times.
+LARGE_SIDE = 256
 
 
 @dataclass(frozen=True)
@@ -41,10 +46,20 @@ class Cell:
 
 def measure_apart(cell: Cell) -> dict[str, Any]:
     """Measures a cell in a new process."""
+    return _apart(measure, dataclasses.replace(cell, began=time.time()))
+
+
+def measure_large_apart(
+    precision: str, batch: int, steps: int
+) -> dict[str, Any]:
+    """Measures the GAN of 70 M parameters in a new process."""
+    return _apart(measure_large, precision, batch, steps)
+
+
+def _apart(work: Callable[..., dict[str, Any]], *args: Any) -> dict[str, Any]:
     spawn = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(1, mp_context=spawn) as pool:
-        cell = dataclasses.replace(cell, began=time.time())
-        return pool.submit(measure, cell).result()
+        return pool.submit(work, *args).result()
 
 
 def config_of(cell: Cell) -> Config:
@@ -115,6 +130,39 @@ def _figures(
         "convolution_gflop_per_step": round(flops / 1e9, 4),
         "peak_gflops": round(peak / 1e9, 2),
         "share_of_peak": round(flops / seconds / peak, 4),
+    }
+
+
+def measure_large(precision: str, batch: int, steps: int) -> dict[str, Any]:
+    """Times train steps of `large_gan.py` on a random image and mask."""
+    import tensorflow as tf
+
+    from benchmarks import large_gan, step_work
+    from trainer import strategies
+
+    strategies.prepare(precision, 0)
+    tile = _tile(LARGE_SIDE, 0)
+    image, mask = (
+        tf.repeat(tf.cast(tile[name], tf.float32)[None] / 255.0, batch, 0)
+        for name in ("image", "labels")
+    )
+    gan = large_gan.LargeGan(3)
+    step = tf.function(gan.train_step, autograph=False)
+    held = step_work.Memory()
+    seconds = step_work.timed(
+        lambda: step(2.0 * image - 1.0, mask).numpy(), lambda: None, steps
+    )
+    return {
+        "precision": precision,
+        "batch": batch,
+        "side": LARGE_SIDE,
+        "seconds_per_step": round(seconds, 3),
+        "megapixels_per_second": round(
+            batch * LARGE_SIDE**2 / 1e6 / seconds, 6
+        ),
+        "generator_parameters": large_gan.parameters(gan.generator),
+        "critic_parameters": large_gan.parameters(gan.critic),
+        "step_memory_mib": round(held.peak(), 1),
     }
 
 

@@ -1,7 +1,8 @@
 """What a train step does, and what the machine could: convolutions, memory.
 
 In: a traced function; a precision. Out: multiplications and additions of its
-convolutions; operations a second of one large convolution; memory held.
+convolutions; operations a second of one large convolution; seconds of a call;
+memory held.
 
 Only convolutions are counted, forward and backward: what else a step does
 costs time that the share of the peak then lacks, as it should.
@@ -10,6 +11,8 @@ costs time that the share of the peak then lacks, as it should.
 import math
 import pathlib
 import time
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -63,6 +66,17 @@ def peak_flops(dtype: str, seconds: float, side: int = 64) -> float:
         convolve().numpy()
         best = min(best, time.monotonic() - start)
     return 2 * math.prod(image.shape) * 128 * 9 / best
+
+
+def timed(run: Callable[[], Any], wait: Callable[[], Any], count: int) -> float:
+    """Seconds of a call, the first (which traces) not counted."""
+    run()
+    wait()
+    start = time.monotonic()
+    for _ in range(count):
+        run()
+    wait()
+    return (time.monotonic() - start) / count
 
 
 class Memory:

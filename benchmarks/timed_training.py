@@ -88,6 +88,13 @@ def seconds(times: pathlib.Path) -> dict[str, float]:
     return {name: marks[-1][1] for name, marks in stored.items()}
 
 
+def include(times: pathlib.Path, others: pathlib.Path, name: str) -> None:
+    """Adds another run's seconds, as phases of `name`/, to a file of times."""
+    more = machine.read_json(others) or {}
+    named = {f"{name}/{phase}": marks for phase, marks in more.items()}
+    machine.write_json(times, (machine.read_json(times) or {}) | named)
+
+
 def speed(phase: Phase, warm_up: int = WARM_UP, timed: int = TIMED) -> Speed:
     """Trains `timed` steps after `warm_up` steps and throws them away."""
     marks = _Marks()

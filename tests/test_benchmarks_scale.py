@@ -1,15 +1,18 @@
 """The benchmarks of steps and of replicas: tiny, and by hand."""
 
+import itertools
 import json
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from benchmarks import (
+    large_gan,
     scaling,
     scaling_projection,
-    scaling_worker,
     step_cells,
+    step_table,
     step_work,
     train_step,
 )
@@ -81,6 +84,31 @@ def row(**changes):
     return values | changes
 
 
+def test_the_large_gan_is_the_published_one():
+    gan = large_gan.LargeGan(3)
+    rng = np.random.default_rng(0)
+    mask = np.eye(3, dtype=np.float32)[rng.integers(0, 3, (1, 64, 64))]
+    image = rng.uniform(-1, 1, (1, 64, 64, 3)).astype(np.float32)
+    first = gan.train_step(tf.constant(image), tf.constant(mask))
+    # By hand: per block its convolutions, then its norms' (67 channels in).
+    convs = norms = 0
+    widths = [1024, 1024, 1024, 512, 256, 128, 64]
+    for one, two in itertools.pairwise(widths):
+        middle = min(one, two)
+        convs += 9 * middle * (one + two) + middle + two
+        norms += sum(
+            9 * 67 * 128 + 128 + 2 * (9 * 128 * width + width)
+            for width in ([one, middle] + [one] * (one != two))
+        )
+        convs += (one * two + two) * (one != two)
+    ends = 9 * 67 * 1024 + 1024 + 9 * 64 * 3 + 3
+    assert large_gan.parameters(gan.generator) == convs + norms + ends
+    assert 68e6 < convs + norms + ends < 72e6
+    assert 21e6 < large_gan.parameters(gan.critic) < 23e6
+    # Both learn: the same batch again has other losses.
+    assert np.abs(first - gan.train_step(image, mask)).min() > 1e-6
+
+
 def test_cells():
     found = train_step.cells("tiny", ["float32"], [2, 4], TINY)
     assert [(c.stage, c.batch) for c in found] == [
@@ -94,23 +122,27 @@ def test_cells():
 def test_step_verdicts_table_and_chart(tmp_path):
     fast = row(precision="bfloat16", megapixels_per_second=1.5)
     sides = [row(), row(side=64, step_memory_mib=109.0)]
+    sides.append(row(stage=1, crop=256, side=1024, process_memory_mib=1908.0))
     speeds = [row(), fast, row(stage=1, crop=256, megapixels_per_second=0.1)]
-    assert train_step.verdicts(speeds, sides) == [
+    large = [{"precision": "float32", "megapixels_per_second": 0.004}]
+    assert step_table.verdicts(speeds, sides, large) == [
         "stage 0, bfloat16: 50% of the peak  PASS",
         "stage 0, bfloat16 over float32: 1.50  MISS",
         "stage 0, memory over images of 16 to 64 px: 1.09 times  PASS",
-        "crops of 256 px, float32, batch 2: 0.100 Mpx/s  MISS",
+        "crops of 256 px, images of 1024: 1908 MiB  MISS",
+        "crops of 256 px, float32, batch 2: 0.100 Mpx/s, 25.0 times the"
+        " large GAN's  MISS",
         "first step 12 s after start, at the most  PASS",
     ]
-    assert len(train_step.table(speeds).splitlines()) == 4
-    train_step.chart(tmp_path / "a.png", speeds, sides)
+    assert len(step_table.table(speeds).splitlines()) == 4
+    step_table.chart(tmp_path / "a.png", speeds, sides)
     assert (tmp_path / "a.png").stat().st_size > 1000
 
 
 def test_lists_of_numbers():
     assert train_step.numbers("batches", ["2", "8"]) == [2, 8]
-    with pytest.raises(InputError, match="--batches: '1'; use numbers from 2"):
-        train_step.numbers("batches", ["1"])
+    with pytest.raises(InputError, match="--batches: '0'; use numbers from 1"):
+        train_step.numbers("batches", ["0"])
     with pytest.raises(InputError, match="--precisions: 'half'; use a or b"):
         train_step.allowed("precisions", ["half"], ("a", "b"))
 
@@ -124,7 +156,7 @@ def test_two_processes_are_measured():
 
 def test_calls_are_timed_after_the_first():
     calls = []
-    scaling_worker.timed(lambda: calls.append(1), lambda: None, 3)
+    step_work.timed(lambda: calls.append(1), lambda: None, 3)
     assert len(calls) == 4
 
 

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from histogan_tf.config import AugmentConfig
-from histogan_tf.data import colour, dataset, records
+from histogan_tf.data import colour, dataset, epochs, records
 from histogan_tf.data.dataset import CropSettings, Scale, Tiles
 from histogan_tf.data.records import Tile
 
@@ -212,20 +212,19 @@ def test_seeds_as_large_as_a_config_allows(shards):
     assert len({int(s) for b in batches for s in b["seed"]}) == 6
 
 
-def order_of_tiles(count, batch, steps, seed=0, start=0, kept=False):
-    """Which of `count` flat tiles each crop of the stream came from."""
-    values = tf.range(count)
+def flat_tiles(folder, count, kept, files=1):
+    """Tile i has 10 * i in every pixel."""
+    mask = np.zeros((8, 8), np.uint8)
+    made = [
+        Tile(f"{i}", np.full((8, 8, 3), 10 * i, np.uint8), mask, 5.0)
+        for i in range(count)
+    ]
+    paths = [write(folder, f"{k}", made[k::files]) for k in range(files)]
+    return dataset.load_tiles(paths, count, Scale(5.0, 5.0, 1), kept)
 
-    def flat(i):
-        image = tf.fill([8, 8, 3], tf.cast(i * 10, tf.uint8))
-        return {
-            "image": image,
-            "labels": tf.fill([8, 8, 1], tf.constant(255, tf.uint8)),
-            "style": tf.zeros([6]),
-        }
 
-    read = tf.data.Dataset.from_tensor_slices(values).map(flat)
-    tiles = Tiles(read, count, flat if kept else None)
+def order_of_tiles(tiles, batch, steps, seed=0, start=0):
+    """Which of the flat tiles each crop of the stream came from."""
     settings = CropSettings(8, batch, batch, seed, STILL)
     batches = take(
         dataset.training_batches(tiles, None, settings, start), steps
@@ -235,19 +234,36 @@ def order_of_tiles(count, batch, steps, seed=0, start=0, kept=False):
 
 
 @pytest.mark.parametrize("kept", [False, True])
-@pytest.mark.parametrize("count, batch", [(5, 2), (3, 4), (1, 3)])
-def test_each_epoch_shows_each_tile_once(count, batch, kept):
-    steps = -(-4 * count // batch)
-    order = order_of_tiles(count, batch, steps, kept=kept)
-    epochs = [order[i * count : (i + 1) * count] for i in range(4)]
-    for epoch in epochs:
+@pytest.mark.parametrize(
+    "count, batch, files", [(5, 2, 1), (3, 4, 2), (1, 3, 1), (23, 4, 11)]
+)
+def test_each_epoch_shows_each_tile_once(count, batch, files, kept, tmp_path):
+    tiles = flat_tiles(tmp_path, count, kept, files)
+    order = order_of_tiles(tiles, batch, -(-4 * count // batch))
+    shown = [order[i * count : (i + 1) * count] for i in range(4)]
+    for epoch in shown:
         assert sorted(epoch) == list(range(count))
     if count >= 5:
-        assert any(a != b for a, b in itertools.pairwise(epochs))
+        assert any(a != b for a, b in itertools.pairwise(shown))
+
+
+def test_more_records_than_a_window_are_all_drawn(tmp_path, monkeypatch):
+    monkeypatch.setattr(epochs, "_WINDOW", 4)
+    tiles = flat_tiles(tmp_path, 10, False, 3)
+    order = order_of_tiles(tiles, 5, 4)
+    assert sorted(order[:10]) == sorted(order[10:]) == list(range(10))
+    assert order[:10] != order[10:]
 
 
 @pytest.mark.parametrize("kept", [False, True])
-def test_orders_differ_by_seed_and_resume_inside_an_epoch(kept):
-    whole = order_of_tiles(7, 3, 10, kept=kept)
-    assert order_of_tiles(7, 3, 10, seed=1, kept=kept) != whole
-    assert order_of_tiles(7, 3, 6, start=4, kept=kept) == whole[12:]
+def test_orders_differ_by_seed_and_resume_inside_an_epoch(kept, tmp_path):
+    tiles = flat_tiles(tmp_path, 7, kept)
+    whole = order_of_tiles(tiles, 3, 10)
+    assert order_of_tiles(tiles, 3, 10, seed=1) != whole
+    assert order_of_tiles(tiles, 3, 6, start=4) == whole[12:]
+
+
+def test_tiles_without_a_way_to_draw_them_are_refused(shards):
+    bare = Tiles(tiles_of(shards, "labelled", 3).dataset, 3)
+    with pytest.raises(ValueError, match="way to draw"):
+        dataset.training_batches(bare, None, CropSettings(8, 2, 2, 0, STILL))

@@ -60,3 +60,20 @@ def test_work():
     # 2 images of 10 x 10 px: 4^2 channels squared, then 8^2 on a quarter.
     net = NetworkConfig((4, 8))
     assert phases.work(10, 2, [net]) == pytest.approx(200 * (16 + 16) / 1e6)
+
+
+def test_the_judge_labels_as_many_tiles_as_memory_holds(source, monkeypatch):
+    seen, told = [], []
+    monkeypatch.setattr(phases.pseudo_labels, "teacher", lambda source: None)
+    monkeypatch.setattr(
+        phases.pseudo_labels,
+        "labelled",
+        lambda teacher, tiles, tell: seen.append(tiles),
+    )
+    phases._labelled_by_judge(source, told.append)
+    config = replace(source.config, cache_mb=0)
+    phases._labelled_by_judge(replace(source, config=config), told.append)
+    assert [tiles.count for tiles in seen] == [2, 1]
+    assert [len(list(tiles.dataset)) for tiles in seen] == [2, 1]
+    (text,) = told
+    assert text.startswith("cache_mb 0 holds 1 of 2 unlabelled tiles")

@@ -108,5 +108,5 @@ def test_tiles_get_labels_and_keep_the_rest(teacher):
         assert (tile["style"] == place).all()
         wanted = 255 * teacher.opinion(one, tile["style"], place)
         assert np.abs(tile["labels"] - wanted).max() <= 0.51
-    again = found.fetch(tf.constant(1, tf.int64))["labels"]
+    again = found.draw.fetch(tf.constant(1, tf.int64))["labels"]
     np.testing.assert_array_equal(again, read[1]["labels"])

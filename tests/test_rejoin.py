@@ -28,6 +28,20 @@ def test_no_restart_left():
         rejoin.train(lose, 0)
 
 
+def test_unequal_workers_are_told_and_do_not_start_again(monkeypatch):
+    def work():
+        raise tf.errors.InternalError(
+            None,
+            None,
+            "Collective Op CollectiveReduce has group_key 1 and group_size 3"
+            " but that group has size 2",
+        )
+
+    monkeypatch.setattr(rejoin, "start_again", pytest.fail)
+    with pytest.raises(InputError, match="different numbers of GPUs, this one"):
+        rejoin.train(work, 3)
+
+
 def test_other_errors_pass():
     def work():
         raise tf.errors.InvalidArgumentError(None, None, "a bug")

@@ -102,7 +102,7 @@ def cells(method, labels, values):
 def test_bootstrap_of_one_row_is_that_of_its_mean():
     rng = np.random.default_rng(0)
     gaps = rng.normal(1, 2, (1, 400))
-    means = semi_statistics.bootstrap(gaps, rng, 4000)
+    means = semi_statistics.bootstrap(gaps, np.arange(400), rng, 4000)
     assert means.mean() == pytest.approx(gaps.mean(), abs=0.01)
     assert means.std() == pytest.approx(gaps.std() / 20, rel=0.05)
 
@@ -111,8 +111,49 @@ def test_bootstrap_draws_seeds_too():
     rng = np.random.default_rng(0)
     # All the scatter is between the seeds.
     gaps = np.repeat([[0.0], [1.0], [2.0]], 50, 1)
-    means = semi_statistics.bootstrap(gaps, rng, 4000)
+    means = semi_statistics.bootstrap(gaps, np.arange(50), rng, 4000)
     assert means.std() == pytest.approx(np.sqrt(2 / 3 / 3), rel=0.05)
+
+
+def test_bootstrap_draws_whole_groups():
+    rng = np.random.default_rng(0)
+    # Two patients of 1 and 3 images, gaps 0 and 1: both drawn, 3 / 4.
+    gaps = np.array([[0.0, 1.0, 1.0, 1.0]])
+    means = semi_statistics.bootstrap(gaps, np.array([0, 1, 1, 1]), rng, 4000)
+    values, counts = np.unique(means, return_counts=True)
+    np.testing.assert_allclose(values, [0, 0.75, 1])
+    np.testing.assert_allclose(counts / 4000, [0.25, 0.5, 0.25], atol=0.03)
+
+
+def test_stricter_intervals_by_hand():
+    # Seeds' means 1, 2, 6: deviation sqrt(7), t of two degrees 4.303.
+    plain = np.zeros((3, 4))
+    rows, columns = [[1.0], [2.0], [6.0]], [[-0.5, 0.5, -1.0, 1.0]]
+    gains = np.add(rows, columns)
+    found = semi_statistics.difference(
+        *(
+            semi_statistics.of(cells("a", 8, rows), "native", "a", 8)
+            for rows in (gains, plain)
+        ),
+        "dice",
+    )
+    assert found.by_seed() == pytest.approx(
+        (3 - 4.303 * (7 / 3) ** 0.5, 3 + 4.303 * (7 / 3) ** 0.5)
+    )
+    # One patient: only the seeds are drawn, of which all may be the least.
+    low, high = found.by_patient(lambda name: "one")
+    assert 1 <= low < 2 and 4 < high <= 6
+    assert found.by_patient(lambda name: name) == (found.low, found.high)
+
+
+def test_the_best_other_is_judged_by_our_seeds():
+    base = np.full((3, 4), 0.5)
+    results = cells("cps", 8, base[:2]) + cells("histogan", 8, base[:2])
+    # Better on an average, by a seed that histogan lacks.
+    results += cells("supervised", 8, np.add(base, [[0], [-0.1], [0.4]]))
+    assert semi_table.best_other(results, 8) == "cps"
+    results += cells("histogan", 8, base)[2:]
+    assert semi_table.best_other(results, 8) == "supervised"
 
 
 def test_differences_are_paired():
@@ -153,8 +194,8 @@ def test_verdicts(gain, wanted, tmp_path):
     assert semi_table.best_other(results, 8) == "cps"
     found = [line[:4] for line in semi_table.verdicts(results)]
     assert found == wanted
-    text = "\n".join(semi_table.lines(results))
-    assert f"{100 * gain:+.1f} points of Dice" in text
+    text = "\n".join(semi_table.lines(results, str))
+    assert f"histogan - supervised: {100 * gain:+.1f}, seeds x images" in text
     semi_table.chart(tmp_path / "chart.png", results)
     assert (tmp_path / "chart.png").stat().st_size > 5000
 

@@ -294,6 +294,14 @@ def test_a_config_file_changes_single_fields_of_the_preset(
     refused(train(config=path), "another config: seed: 3 -> 0")
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_auto_precision_is_that_of_the_run(train, records, tmp_path, precision):
+    # The run differs in the seed alone, whatever this machine can do.
+    config = replace(presets.tiny(), precision=precision, seed=3)
+    make_run(tmp_path / "run", records, config)
+    refused(train(precision="auto"), "another config: seed: 3 -> 0")
+
+
 def test_a_bad_loss_ends_the_program(train, records, tmp_path, monkeypatch):
     from trainer import loop, phases, watching
 

@@ -228,14 +228,16 @@ class Saves:
 def distribute(phase: Phase, team: Team, start: int) -> tf.data.Dataset:
     """This worker's rows of every batch, in parts for its replicas."""
     rows, count = team.rows(phase.batch), team.replicas // team.workers
+    # Out here, as `parts` is called on the host: the judge reads tiles first,
+    # which is work for a GPU.
+    data = phase.batches(start, rows)
 
     def parts(context: tf.distribute.InputContext) -> tf.data.Dataset:
         del context  # Team.rows knows more
-        data = phase.batches(start, rows)
         if count == 1:
             return data
-        data = data.rebatch(len(rows) // count, drop_remainder=True)
-        return data.prefetch(count)
+        share = data.rebatch(len(rows) // count, drop_remainder=True)
+        return share.prefetch(count)
 
     return team.strategy.distribute_datasets_from_function(parts)
 

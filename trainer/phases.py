@@ -3,7 +3,8 @@
 In: what they are made from (`sources.py`).
 Out: stage 0, 1, ..., then the judge, then the final segmenter, each with its
 model, its data and its folder. Stages are independent of one another; the
-judge needs real labels only; the final segmenter needs all of them.
+judge needs none of them: it learns real labels in the stains of all tiles,
+with batch norm's statistics of all; the final segmenter needs them all.
 """
 
 import functools
@@ -110,7 +111,7 @@ def segmenter_phase(
     )
     label = None
     if settings.pseudo_labels:
-        label = functools.partial(_label, source, tell)
+        label = functools.partial(_labelled_by_judge, source, tell)
     cost = work(settings.crop, settings.batch, [settings.network])
     if settings.synthetic:
         pair = [settings.network, config.stages[-1].generator]
@@ -170,7 +171,17 @@ def _calibration(
     return finish
 
 
-def _label(source: Source, tell: Tell, tiles: Tiles) -> Tiles:
+def _labelled_by_judge(source: Source, tell: Tell) -> Tiles | None:
+    """Unlabelled tiles at the finest scale, as many as memory may hold."""
+    tiles = source.fitting("unlabelled", source.config.finest_mpp)
+    if tiles is None:
+        return None
+    count = len(source.manifest.split("train").unlabelled.images)
+    if tiles.count < count:
+        tell(
+            f"cache_mb {source.config.cache_mb} holds {tiles.count} of {count}"
+            " unlabelled tiles with the judge's labels; the others are left out"
+        )
     return pseudo_labels.labelled(pseudo_labels.teacher(source), tiles, tell)
 
 
@@ -178,18 +189,21 @@ def _batches(
     source: Source,
     mpp: float,
     crops: CropSettings,
-    label: Callable[[Tiles], Tiles] | None = None,
+    label: Callable[[], Tiles | None] | None = None,
 ) -> Callable[[int, range], tf.data.Dataset]:
-    """Batches of a phase as a function of first step and rows."""
+    """Batches of a phase as a function of first step and rows.
+
+    `label` gives the unlabelled tiles in place of those without a label.
+    """
 
     def batches(start: int, rows: range) -> tf.data.Dataset:
         labelled = source.tiles("train", "labelled", mpp)
         assert labelled is not None  # see check_data
         unlabelled = None
         if crops.labelled < crops.batch:
-            unlabelled = source.tiles("train", "unlabelled", mpp)
-        if label and unlabelled:
-            unlabelled = label(unlabelled)
+            unlabelled = (
+                label() if label else source.tiles("train", "unlabelled", mpp)
+            )
         return dataset.training_batches(
             labelled, unlabelled, crops, start, rows
         )

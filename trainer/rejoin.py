@@ -26,6 +26,8 @@ LOST = (
     tf.errors.InternalError,
     tf.errors.UnavailableError,
 )
+# What they report when a worker counts on more or fewer replicas.
+UNEQUAL = "but that group has size"
 FLAG = "restarts"
 
 
@@ -33,12 +35,19 @@ def train(work: Callable[[], None], restarts: int) -> None:
     """Calls `work`; does not return if a worker was lost meanwhile.
 
     Raises:
-      InputError: a worker was lost, and no restart is left.
+      InputError: a worker was lost, and no restart is left; or the workers
+        have different numbers of GPUs.
     """
     try:
         work()
     except LOST as error:
         reason = " ".join(error.message.split())
+        if UNEQUAL in reason:
+            here = len(tf.config.list_physical_devices("GPU"))
+            raise InputError(
+                "the workers have different numbers of GPUs, this one"
+                f" {here}; give each the same, by CUDA_VISIBLE_DEVICES"
+            ) from error
         if restarts < 1:
             raise InputError(
                 f"a worker was lost, and --{FLAG} is used up: {reason}; start"

@@ -5,6 +5,7 @@ at a scale, class weights; InputErrors where the records cannot feed the
 settings.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -61,13 +62,35 @@ class Source:
         images = getattr(self.manifest.split(split), kind).images
         if not images:
             return None
-        size = sum(cached_bytes(i, mpp, self.scale(mpp)) for i in images)
         return dataset.load_tiles(
             self.manifest.shard_paths(split, kind),
             len(images),
             self.scale(mpp),
-            cache=size <= self.config.cache_mb * _BYTES_PER_MB,
+            cache=self._size(images, mpp) <= self._room,
         )
+
+    def fitting(self, kind: str, mpp: float) -> Tiles | None:
+        """Training tiles, every n-th, so many that `cache_mb` holds them.
+
+        None where there are none.
+        """
+        images = getattr(self.manifest.split("train"), kind).images
+        if not images:
+            return None
+        shares = -(-self._size(images, mpp) // max(1, self._room))
+        step = max(1, min(len(images), shares))
+        shards = self.manifest.shard_paths("train", kind)
+        return Tiles(
+            dataset.every_nth(shards, self.scale(mpp), step),
+            -(-len(images) // step),
+        )
+
+    def _size(self, images: Sequence[ImageInfo], mpp: float) -> int:
+        return sum(cached_bytes(i, mpp, self.scale(mpp)) for i in images)
+
+    @property
+    def _room(self) -> int:
+        return self.config.cache_mb * _BYTES_PER_MB
 
 
 def styles(config: Config, manifest: Manifest) -> list[dict[str, Any]]:

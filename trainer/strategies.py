@@ -51,6 +51,11 @@ def multi_worker() -> tf.distribute.Strategy:
             task_type="worker",
             task_id=found.index,
             rpc_layer="grpc",
+            # Without it TensorFlow takes the CPU. Physical ones: asking for
+            # logical devices starts the runtime before collectives are set.
+            num_accelerators={
+                "GPU": len(tf.config.list_physical_devices("GPU"))
+            },
         )
     )
 
@@ -80,12 +85,29 @@ STRATEGIES: dict[str, Callable[[], tf.distribute.Strategy]] = {
 }
 
 
+def devices() -> str:
+    """What this process trains on, in words."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        cores = len(os.sched_getaffinity(0))
+        return f"no GPU that TensorFlow can use; CPU, {cores} cores"
+    details = (tf.config.experimental.get_device_details(g) for g in gpus)
+    names = sorted({found.get("device_name", "GPU") for found in details})
+    return f"{len(gpus)} x {' and '.join(names)}"
+
+
 def has_bfloat16() -> bool:
-    """Whether this machine's arithmetic units know bfloat16."""
-    for device in tf.config.list_physical_devices("GPU"):
-        details = tf.config.experimental.get_device_details(device)
-        if details.get("compute_capability", (0, 0)) >= (8, 0):
-            return True
+    """Whether the arithmetic units that would train know bfloat16.
+
+    All GPUs, where there are any: each replica does the same.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        details = (tf.config.experimental.get_device_details(g) for g in gpus)
+        return all(
+            found.get("compute_capability", (0, 0)) >= (8, 0)
+            for found in details
+        )
     return cpu_has_bfloat16(pathlib.Path("/proc/cpuinfo"))
 
 

@@ -56,7 +56,8 @@ flags.DEFINE_enum(
     "precision",
     "auto",
     ["auto", "float32", "bfloat16"],
-    "Arithmetic; auto takes bfloat16 where the hardware has it.",
+    "Arithmetic; auto takes an existing run's, else bfloat16 where all GPUs"
+    " (without any, the CPU) have it.",
 )
 flags.DEFINE_integer("seed", None, "Of all draws; over the preset's.")
 flags.DEFINE_integer("log_every", 50, "Steps between curve points.", 1)
@@ -75,19 +76,28 @@ def settings() -> "Config":
       InputError: an unknown key, a value out of range, a damaged file.
     """
     from histogan_tf import config_json
-    from trainer import strategies
 
     config = presets.PRESETS[FLAGS.preset]()
     if FLAGS.config:
         values = _merged(config_json.to_dict(config), _read(FLAGS.config))
         config = config_json.from_dict(values, FLAGS.config)
-    precision = FLAGS.precision
-    if precision == "auto":
-        precision = "bfloat16" if strategies.has_bfloat16() else "float32"
-    changes = [f"precision={precision}", *FLAGS.set]
+    changes = [f"precision={_precision()}", *FLAGS.set]
     if FLAGS.seed is not None:
         changes.append(f"seed={FLAGS.seed}")
     return config_json.override(config, changes)
+
+
+def _precision() -> str:
+    """That of the flag; of `auto` an existing run's, else the hardware's."""
+    from histogan_tf.run_dir import RunDir
+    from trainer import strategies
+
+    if FLAGS.precision != "auto":
+        return FLAGS.precision
+    run = RunDir(pathlib.Path(FLAGS.run_dir))
+    if run.config_path.exists():
+        return run.config().precision
+    return "bfloat16" if strategies.has_bfloat16() else "float32"
 
 
 def _read(path: str) -> dict:
@@ -143,6 +153,7 @@ def train() -> None:
     sources.check_replicas(config, strategy.num_replicas_in_sync)
     team = Team(strategy)
     run = opening.open_run(FLAGS.run_dir, config, manifest, team)
+    _tell(f"trains on {strategies.devices()}, {config.precision}")
     source = sources.Source(config, manifest, run)
     todo = phases.phases(source, _tell if team.lead else pseudo_labels.silent)
     if chosen:

@@ -5,11 +5,13 @@ batches: image float32 [B, c, c, 3] in [-1, 1], labels float32 [B, c, c, N]
 (soft one-hot, zero = no label), style float32 [B, 6], seed int64 [B].
 
 Tiles are decoded once, averaged to the stage's um/px and kept in memory as
-uint8 (`tile_memory.py`), as far as that has room. Each epoch is shuffled by a
-seed of its own, so a pipeline that starts at step n gives what an
-uninterrupted one gives from step n on.
+uint8 (`tile_memory.py`), if that has room for all of them; else they are
+decoded whenever they are drawn. Each epoch is shuffled by a seed of its own
+(`epochs.py`), so a pipeline that starts at step n gives what an uninterrupted
+one gives from step n on.
 """
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -17,12 +19,10 @@ import numpy as np
 import tensorflow as tf
 
 from histogan_tf.config import AugmentConfig
-from histogan_tf.data import augment, colour, records, tile_memory
+from histogan_tf.data import augment, colour, epochs, records, tile_memory
 from histogan_tf.data.remote import Place
-from histogan_tf.models import noise
 from histogan_tf.preprocess import to_uint8, to_unit
 
-_SHUFFLE, _ORDER = 1024, 2005
 _FOREVER = 1 << 60
 # AutoGraph takes seconds to read functions that have nothing for it.
 _as_is = tf.autograph.experimental.do_not_convert
@@ -38,15 +38,27 @@ class Scale:
 
 
 @dataclass(frozen=True)
+class Draw:
+    """How training reaches tiles.
+
+    `epoch` of a seed gives references to all of them in any order, `fetch`
+    the tile of one.
+    """
+
+    epoch: Callable[[tf.Tensor], tf.data.Dataset]
+    fetch: Callable[[tf.Tensor], dict[str, tf.Tensor]]
+
+
+@dataclass(frozen=True)
 class Tiles:
     """A repeatable set of tiles at one scale, and how many there are.
 
-    `fetch` gives the tile of a number, where tiles are kept in memory.
+    `draw` is None where nothing is trained on them.
     """
 
     dataset: tf.data.Dataset
     count: int
-    fetch: Callable[[tf.Tensor], dict[str, tf.Tensor]] | None = None
+    draw: Draw | None = None
 
 
 @dataclass(frozen=True)
@@ -71,9 +83,10 @@ def load_tiles(
       cache: keep the decoded tiles in memory.
     """
     tiles = every_nth(shards, scale, 1)
-    if not cache:
-        return Tiles(tiles, count)
-    return kept(tiles.as_numpy_iterator(), count)
+    if cache:
+        return kept(tiles.as_numpy_iterator(), count)
+    draw = Draw(functools.partial(epochs.of_records, shards), _decoder(scale))
+    return Tiles(tiles, count, draw)
 
 
 def every_nth(
@@ -88,17 +101,22 @@ def every_nth(
         files.skip(first)
         .shard(step, 0)
         .map(
-            _as_is(lambda text: at_scale(records.decode(text), scale)),
+            _decoder(scale),
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
         )
     )
 
 
+def _decoder(scale: Scale) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    return _as_is(lambda text: at_scale(records.decode(text), scale))
+
+
 def kept(tiles: Iterable[dict[str, np.ndarray]], count: int) -> Tiles:
     """The same tiles, kept in memory."""
     fetch = _as_is(tile_memory.keep(tiles).fetch)
-    return Tiles(tf.data.Dataset.range(count).map(fetch), count, fetch)
+    draw = Draw(functools.partial(epochs.of_numbers, count), fetch)
+    return Tiles(tf.data.Dataset.range(count).map(fetch), count, draw)
 
 
 def styles(shards: Sequence[Place], mpp: float) -> list[tuple[str, np.ndarray]]:
@@ -189,7 +207,9 @@ def _join(parts: tuple[dict[str, tf.Tensor], ...]) -> dict[str, tf.Tensor]:
 
 def _crops(tiles, settings, count, start, stream, rows):
     """Of batches of `count` crops from one set of tiles, these rows."""
-    first = start * count
+    first, draw = start * count, tiles.draw
+    if draw is None:
+        raise ValueError("tiles that are trained on need a way to draw them")
     base = _spread(settings.seed)
 
     @_as_is
@@ -198,14 +218,15 @@ def _crops(tiles, settings, count, start, stream, rows):
         return (rows.start <= row) & (row < rows.stop)
 
     @_as_is
-    def cut(position, tile):
+    def cut(position, drawn):
         # The place in the stream is the seed: nothing else is random.
         seed = base + position * 2 + stream
-        tile = tiles.fetch(tile) if tiles.fetch else tile
+        tile = draw.fetch(drawn)
         return augment.crop(tile, seed, settings.size, settings.augment.scale)
 
     positions = tf.data.Dataset.range(first, _FOREVER)
-    shuffled = _epochs(tiles, settings.seed * 2 + stream, first)
+    epoch, offset = divmod(first, tiles.count)
+    shuffled = _epochs(draw, settings.seed * 2 + stream, epoch).skip(offset)
     chosen = tf.data.Dataset.zip((positions, shuffled))
     if len(rows) < count:
         chosen = chosen.filter(mine)
@@ -219,30 +240,12 @@ def _spread(seed: int) -> int:
     return seed * 0x9E3779B97F4A7C15 % (1 << 62)
 
 
-def _epochs(tiles: Tiles, seed: int, first: int) -> tf.data.Dataset:
+def _epochs(draw: Draw, seed: int, first: int) -> tf.data.Dataset:
     """Endless passes over the tiles, each in an order of its own.
 
-    Out: numbers of tiles that `fetch` takes, else the tiles.
+    Out: what `draw.fetch` takes.
     """
-    epoch, offset = divmod(first, tiles.count)
-
-    def seed_of(number):
-        return number * 1_000_003 + seed + 1
-
-    @_as_is
-    def order(number):
-        rank = noise.uniform(seed_of(number)[None], _ORDER, tiles.count)[0]
-        return tf.data.Dataset.from_tensor_slices(tf.argsort(rank, stable=True))
-
-    @_as_is
-    def shuffled(number):
-        return tiles.dataset.shuffle(
-            min(tiles.count, _SHUFFLE),
-            seed=seed_of(number),
-            reshuffle_each_iteration=False,
-        )
-
-    epochs = tf.data.Dataset.range(epoch, _FOREVER)
-    if tiles.fetch is None:
-        return epochs.flat_map(shuffled).skip(offset)
-    return epochs.flat_map(order).skip(offset)
+    numbers = tf.data.Dataset.range(first, _FOREVER)
+    return numbers.flat_map(
+        _as_is(lambda n: draw.epoch(n * 1_000_003 + seed + 1))
+    )

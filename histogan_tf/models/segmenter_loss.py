@@ -11,8 +11,10 @@ opinion; the other half, and unlabelled images, show none.
 The student reads its images in the stains of others (`other_stain.py`).
 """
 
+import functools
 from dataclasses import dataclass
 
+import numpy as np
 import tensorflow as tf
 
 from histogan_tf.models import layers, lessons, losses, noise
@@ -77,9 +79,21 @@ def simulated_opinion(batch: dict[str, tf.Tensor]) -> tf.Tensor:
 
 def _patches(seed, stream, like, channels):
     """Smooth noise whose features are about `_PATCH` pixels wide."""
-    size = tf.shape(like)
-    grid = [size[1] // _PATCH + 2, size[2] // _PATCH + 2]
-    values = noise.field(
-        seed, stream, tf.range(grid[0]), tf.range(grid[1]), channels
-    )
-    return tf.image.resize(values, [size[1], size[2]], "bicubic")
+    height, width = like.shape[1:3]
+    rows, columns = _bicubic(height), _bicubic(width)
+    high, wide = (tf.range(n.shape[1]) for n in (rows, columns))
+    values = noise.field(seed, stream, high, wide, channels)
+    return tf.einsum("yg,bghc,xh->byxc", rows, values, columns)
+
+
+@functools.lru_cache
+def _bicubic(side: int) -> np.ndarray:
+    """What resizes bicubically to `side` pixels: float32 [side, g].
+
+    As two products of matrices, for TensorFlow's own op has no GPU kernel.
+    """
+    count = side // _PATCH + 2
+    unit = np.eye(count, dtype=np.float32)[..., None]
+    with tf.init_scope():
+        wide = tf.image.resize(unit, [side, count], "bicubic")
+        return wide[..., 0].numpy()

@@ -4,7 +4,7 @@ In: batches as in `stage.py`, and the lessons that are to be learnt from them
 (`lessons.py`). Out: trained weights and their average.
 
 Two phases use it: the final segmenter (real, painted and unlabelled images)
-and the judge (real labelled images only), which reads painted images without
+and the judge (labels of real images only), which reads painted images without
 ever having seen one and so measures whether they obey their masks.
 """
 

@@ -1,0 +1,57 @@
+"""The ablation: its table by hand, and what it refuses."""
+
+import json
+
+import pytest
+
+from benchmarks import ablation, ablation_table
+from benchmarks.semi_cells import Places
+from histogan_tf.errors import InputError
+
+
+def save(folder, method, seed, dice, labels=8):
+    result = {
+        "protocol": "native",
+        "method": method,
+        "labels": labels,
+        "seed": seed,
+        "validation": {f"i{n}": {"dice": d} for n, d in enumerate(dice)},
+    }
+    path = folder / f"native_{labels}_{seed}_{method}.json"
+    path.write_text(json.dumps(result))
+
+
+@pytest.fixture
+def found(tmp_path):
+    for seed in (0, 2):
+        save(tmp_path, "histogan", seed, [0.61, 0.73])
+    save(tmp_path, "no_painting", 0, [0.6, 0.7])
+    save(tmp_path, "no_painting", 2, [0.7, 0.8])
+    files = sorted(tmp_path.glob("*.json"))
+    return [json.loads(path.read_text()) for path in files]
+
+
+def test_table_by_hand(found, tmp_path):
+    head, whole, part = ablation_table.lines(found, ablation.WHOLE)
+    assert "validation patients" in head
+    assert whole == f"8 labels  {'histogan':24}  67.0"
+    # Gaps -1, -3 and +9, +7: three points on an average.
+    assert part.startswith(f"8 labels  {'no_painting':24}  70.0   +3.0  (")
+    assert part.endswith("), 2 seeds")
+    ablation_table.chart(tmp_path / "a.png", found, ablation.WHOLE)
+    assert (tmp_path / "a.png").stat().st_size > 3000
+
+
+def test_an_unknown_part_is_told_before_anything_is_trained(tmp_path):
+    places = Places(tmp_path, tmp_path, tmp_path)
+    with pytest.raises(InputError, match="--parts 'no_gan'; allowed are no_p"):
+        ablation.run(places, 8, 1, ["no_gan"])
+
+
+def test_a_part_is_not_compared_with_a_whole_whose_run_is_gone(tmp_path):
+    path = tmp_path / "results" / "native_8_0_histogan.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps({"seconds": 1.0}))
+    places = Places(tmp_path, tmp_path / "out", tmp_path / "results")
+    with pytest.raises(InputError, match="native_8_0_histogan: gone, and"):
+        ablation.run(places, 8, 1, ["no_painting"])
