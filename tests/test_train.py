@@ -313,9 +313,10 @@ def test_a_bad_loss_ends_the_program(train, records, tmp_path, monkeypatch):
     monkeypatch.setattr(phases, "phases", lambda source, tell: [phase])
     monkeypatch.setattr(watching, "Watch", lambda *_: Notes())
     path = write_config(tmp_path / "config.json", config)
-    refused(
-        train(config=path, save_every=2),
-        "phase stages/0: loss fit/a is not finite at step 3",
-    )
+    code, out, err = train(config=path, save_every=2)
+    told, last = err.splitlines()
+    assert told.startswith("trains on ") and told.endswith(", float32")
+    text = "phase stages/0: loss fit/a is not finite at step 3"
+    refused((code, out, last), text)
     assert run_dir.latest_checkpoint(run, "stages/0").endswith("ckpt-2")
     assert not loop.is_complete(phase)
