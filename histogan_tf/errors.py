@@ -7,3 +7,7 @@ message names the file, the field, the value found and what is allowed.
 
 class InputError(ValueError):
     """Input that the user can mend; the message is one line."""
+
+
+class BusyError(InputError):
+    """Another process is at work there; it may be over in a while."""

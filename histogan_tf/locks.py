@@ -16,7 +16,7 @@ import pathlib
 import socket
 from collections.abc import Iterator
 
-from histogan_tf.errors import InputError
+from histogan_tf.errors import BusyError
 
 
 @contextlib.contextmanager
@@ -29,7 +29,7 @@ def held(path: pathlib.Path, what: str, wait: bool = False) -> Iterator[None]:
       wait: for the holder, instead of an error.
 
     Raises:
-      InputError: another process holds it; the message says which.
+      BusyError: another process holds it; the message says which.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -47,7 +47,7 @@ def _take(handle: int, path: pathlib.Path, what: str, wait: bool) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError as error:
         holder = os.pread(handle, 1000, 0).decode(errors="replace").strip()
-        raise InputError(
+        raise BusyError(
             f"{path}: {what} by {holder or 'another process'} already; let it"
             " finish or stop it"
         ) from error

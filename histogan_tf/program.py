@@ -44,8 +44,7 @@ def run(main: Callable[[], None], ops_at_once: int | None = None) -> None:
     Exit codes: 0 success or help, 2 bad input or a full disk, 130 Ctrl-C, 141
     nobody reads the output any more, others a bug (with its traceback).
     """
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    set_environment()
     if ops_at_once:
         os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(ops_at_once))
     try:
@@ -60,6 +59,12 @@ def run(main: Callable[[], None], ops_at_once: int | None = None) -> None:
             sys.stderr.flush()
             os._exit(end.code or 0)
         raise
+
+
+def set_environment() -> None:
+    """Settings of TensorFlow, which reads them when it starts to work."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
 
 
 def _run(main: Callable[[], None]) -> None:

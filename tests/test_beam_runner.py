@@ -1,6 +1,7 @@
 """Apache Beam (its local runners) against this process: the same bytes."""
 
 import functools
+import os
 import pathlib
 import sys
 import time
@@ -14,8 +15,8 @@ from programs import run_program
 from histogan_tf import running
 from histogan_tf.data import classes, images, ingest, slide_ingest
 from histogan_tf.data.images import UnreadableError
-from histogan_tf.errors import InputError
-from trainer import runners
+from histogan_tf.errors import BusyError, InputError
+from trainer import beam_runner, runners
 from trainer.beam_runner import BeamRunner
 
 LOCAL = "--runner=FnApiRunner"
@@ -65,6 +66,48 @@ def test_bad_input_is_the_same_error(beam):
     with pytest.raises(UnreadableError, match=r"^two\.png: no image$"):
         list(beam(picky, [1, 2, 3], running.silent))
     assert list(beam.folder.iterdir()) == []
+
+
+def test_a_worker_works_where_the_program_was_started(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "results").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
+
+    def work(item, inside):
+        pathlib.Path("relative").write_text(os.environ["NVIDIA_TF32_OVERRIDE"])
+
+    beam_runner._do(
+        work, tmp_path / "results", str(tmp_path / "here"), (0, None)
+    )
+    assert (tmp_path / "here" / "relative").read_text() == "0"
+
+
+def test_an_attempt_waits_until_the_one_before_it_is_over(monkeypatch):
+    pauses = []
+    monkeypatch.setattr(beam_runner.time, "sleep", pauses.append)
+
+    def work():
+        if len(pauses) < 3:
+            raise BusyError("a: another process is writing there")
+        return "done"
+
+    assert beam_runner._patiently(work) == "done" and len(pauses) == 3
+    monkeypatch.setattr(beam_runner, "_PAUSES", 2)
+    pauses.clear()
+    with pytest.raises(BusyError, match="another process"):
+        beam_runner._patiently(work)
+    assert len(pauses) == 2
+
+
+def test_workers_of_other_users_may_write_results(tmp_path):
+    def work(item, inside):
+        (folder,) = (tmp_path / "shared").iterdir()
+        return folder.stat().st_mode & 0o777
+
+    os.umask(old := os.umask(0o022))
+    beam = BeamRunner((LOCAL,), tmp_path / "shared")
+    assert list(beam(work, [1], running.silent)) == [0o777 & ~old]
 
 
 def test_progress_is_told_while_beam_is_busy(beam):

@@ -113,6 +113,15 @@ def table(tmp_path, text):
     return path
 
 
+@pytest.mark.parametrize(
+    "name", ["a", "a.svs", "a.MRXS", "a.ome.tif", "a.ome.tiff", "a.png"]
+)
+def test_tables_may_name_slides_by_their_files(tmp_path, name):
+    path = table(tmp_path, f"slide,p\n{name},seven\n")
+    group_of = pairs.group_by_table(path, "p")
+    assert group_of(tmp_path / name) == group_of(tmp_path / "a.svs") == "seven"
+
+
 def test_group_by_table(tmp_path):
     path = table(tmp_path, "name, patient ID ,x\na, 4,\nb.png ,5,\n\n")
     group_of = pairs.group_by_table(path, "patient ID")

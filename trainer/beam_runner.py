@@ -4,8 +4,11 @@ In: Beam's own options (`--runner=FlinkRunner ...`), a folder that all workers
 see under the same path. Out: a `histogan_tf.running.Runner`. Results travel as
 files in a folder below it, as they may be large and are wanted in order.
 
-An item that fails with bad input fails the run, as it does here; Beam tries
-again what failed otherwise. A result is written whole, so twice does no harm.
+A worker works in the folder that the program was started in, so that paths mean
+the same, and with the same settings of TensorFlow. An item that fails with
+bad input fails the run, as it does here; Beam tries again what failed
+otherwise. A result is written whole, so twice does no harm; while a first
+attempt that Beam has given up still writes, the second waits for it.
 """
 
 import contextlib
@@ -13,17 +16,21 @@ import functools
 import os
 import pathlib
 import pickle
-import tempfile
+import secrets
+import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from histogan_tf import running
-from histogan_tf.errors import InputError
+from histogan_tf import program, running
+from histogan_tf.errors import BusyError, InputError
 from histogan_tf.files import atomic_write
 
 _SECONDS = 1.0  # between two looks at what is done
+# How long to wait for another attempt at the same item: an hour.
+_PAUSE, _PAUSES = 10.0, 360
 
 
 @dataclass(frozen=True)
@@ -46,13 +53,17 @@ class BeamRunner:
         """
         if not items:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(".beam", ".", self.folder) as name:
-            results = pathlib.Path(name)
+        # Not by tempfile, whose folders are closed to workers of other users.
+        results = self.folder / f".{secrets.token_hex(8)}.beam"
+        results.mkdir(parents=True)
+        do = functools.partial(_do, work, results, os.getcwd())
+        try:
             with _watched(results, tell):
-                self._run(functools.partial(_do, work, results), items)
+                self._run(do, items)
             for number in range(len(items)):
                 yield _taken(_place(results, number))
+        finally:
+            shutil.rmtree(results, ignore_errors=True)
 
     def _run(self, do: Callable, items: Sequence[Any]) -> None:
         beam, pipeline = _pipeline(self.options)
@@ -88,15 +99,29 @@ def _pipeline(words: tuple[str, ...]) -> tuple[Any, Any]:
 def _do(
     work: Callable[[Any, running.Inside], Any],
     results: pathlib.Path,
+    started_in: str,
     numbered: tuple[int, Any],
 ) -> None:
     """What a worker does with an item."""
+    program.set_environment()
+    if os.getcwd() != started_in:
+        os.chdir(started_in)
     number, item = numbered
     try:
-        found = (True, work(item, running.silent))
+        found = (True, _patiently(lambda: work(item, running.silent)))
     except InputError as error:
         found = (False, error)
     atomic_write(_place(results, number), pickle.dumps(found))
+
+
+def _patiently(work: Callable[[], Any]) -> Any:
+    """Waits while another attempt is at the same item."""
+    for _ in range(_PAUSES):
+        try:
+            return work()
+        except BusyError:
+            time.sleep(_PAUSE)
+    return work()
 
 
 def _place(results: pathlib.Path, number: int) -> pathlib.Path:

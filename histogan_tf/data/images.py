@@ -28,6 +28,11 @@ from histogan_tf.files import atomic_write
 
 IMAGE_EXTENSIONS = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff")
 MASK_EXTENSIONS = (".png", ".bmp", ".tif", ".tiff")
+# Of slides alone, which openslide reads.
+SLIDE_EXTENSIONS = (
+    *(".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".svslide"),
+    ".dcm",
+)
 
 _BMP, _JPEG = b"BM", b"\xff\xd8\xff"
 

@@ -13,7 +13,11 @@ import pathlib
 import re
 from collections.abc import Callable, Iterable
 
-from histogan_tf.data.images import IMAGE_EXTENSIONS, MASK_EXTENSIONS
+from histogan_tf.data.images import (
+    IMAGE_EXTENSIONS,
+    MASK_EXTENSIONS,
+    SLIDE_EXTENSIONS,
+)
 from histogan_tf.errors import InputError
 from histogan_tf.files import list_files, stem_of
 
@@ -140,8 +144,8 @@ def group_by_pattern(pattern: str) -> Grouping:
 def group_by_table(path: str | os.PathLike, column: str) -> Grouping:
     """Groups by a column of a CSV file whose first column names the images.
 
-    Spaces around headers and cells are dropped; names may carry an image
-    file's ending.
+    Spaces around headers and cells are dropped; names may carry an image's or
+    slide's ending.
 
     Raises:
       InputError: no such file or column, or a name stated with two groups;
@@ -191,8 +195,10 @@ def _read_table(path: str | os.PathLike) -> list[list[str]]:
 
 
 def _without_ending(name: str) -> str:
-    ending = next((e for e in IMAGE_EXTENSIONS if name.lower().endswith(e)), "")
-    return name[: len(name) - len(ending)]
+    known = (*IMAGE_EXTENSIONS, *SLIDE_EXTENSIONS)
+    ending = next((e for e in known if name.lower().endswith(e)), "")
+    # As stem_of does, so that both find the same name.
+    return name[: len(name) - len(ending)].removesuffix(".ome")
 
 
 def _by_stem(

@@ -33,11 +33,7 @@ from histogan_tf.data.blocks import Backend, BlockImage, Level
 from histogan_tf.errors import InputError
 from histogan_tf.files import stem_of
 
-EXTENSIONS = (
-    *images.IMAGE_EXTENSIONS,
-    *(".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".svslide"),
-    ".dcm",
-)
+EXTENSIONS = (*images.IMAGE_EXTENSIONS, *images.SLIDE_EXTENSIONS)
 
 WHITE = 255
 _LARGEST_MPP = 100.0

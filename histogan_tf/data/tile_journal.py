@@ -16,7 +16,7 @@ import pathlib
 import zlib
 from collections.abc import Sequence
 
-from histogan_tf.errors import InputError
+from histogan_tf.errors import BusyError, InputError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -31,7 +31,8 @@ class TileJournal:
         """Opens or makes it; the first `header` bytes of `tiles` stay free.
 
         Raises:
-          InputError: another process has it open.
+          BusyError: another process has it open.
+          OSError: the file system knows no flock.
         """
         self.folder, self.header = folder, header
         self.steps, self._end = list[list[int]](), header
@@ -41,7 +42,9 @@ class TileJournal:
             fcntl.flock(self._journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self.close()
-            raise InputError(
+            if not isinstance(error, BlockingIOError):
+                raise
+            raise BusyError(
                 f"{folder}: another process is writing there"
             ) from error
         self._recover()
