@@ -47,6 +47,18 @@ def test_tiles_that_only_tensorflow_reaches(loaded, phantom_records, config):
         np.testing.assert_array_equal(one.image, two.image)
 
 
+@pytest.mark.parametrize(
+    "most, places", [(None, range(5)), (5, range(5)), (4, (0, 2, 4)), (1, (0,))]
+)
+def test_of_more_images_every_nth(
+    loaded, phantom_records, config, most, places
+):
+    found = tiles.load(manifest.load(phantom_records), "test", config, most)
+    assert [t.name for t in found] == [loaded[p].name for p in places]
+    for tile, place in zip(found, places, strict=True):
+        np.testing.assert_array_equal(tile.mask, loaded[place].mask)
+
+
 def test_masks_keep_their_class_shares(loaded, phantom_files):
     for tile in loaded:
         fine = images.read_mask_raw(phantom_files / f"masks/{tile.name}.png")

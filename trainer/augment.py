@@ -14,6 +14,7 @@ records of the pairs, as trainer.ingest writes them) and `augment.json`: how
 each pair was made, its consistency, and how many were dropped.
 """
 
+import functools
 import json
 import pathlib
 import shlex
@@ -51,6 +52,12 @@ flags.DEFINE_float(
     0.6,
     "least mean Dice of the judge's reading of an image and its mask",
     0,
+    1,
+)
+flags.DEFINE_integer(
+    "max_masks",
+    1000,
+    "that recipes start from; of more in the records, every n-th",
     1,
 )
 flags.DEFINE_integer("seed", 0, "of all draws", 0)
@@ -114,33 +121,39 @@ def prepare(run: "RunDir", data: "Manifest") -> Work:
             raise InputError(f"--recipes {name!r}; allowed: {', '.join(_ALL)}")
     tiles.check_classes(run.classes(), data.classes, flags.FLAGS.data)
     opened = trained.open_trained(run)
-    draws = {
-        name: _draw(name, run, data, opened) for name in flags.FLAGS.recipes
-    }
+    draws = _draws(run, data, opened)
     styles = run.read_json(run.data_path)["styles"]
     return Work(opened, draws, styles, flags.FLAGS.consistency)
 
 
-def _draw(
-    name: str, run: "RunDir", data: "Manifest", opened: "Trained"
-) -> Draw:
-    """A recipe with the masks that it starts from."""
+def _draws(
+    run: "RunDir", data: "Manifest", opened: "Trained"
+) -> dict[str, Draw]:
+    """The recipes that are wanted, with the masks that they start from."""
     from histogan_tf.evaluation import tiles
     from histogan_tf.mask_recipes import RECIPES, NamedMask, resampled
 
-    if name == PREDICTED:
-        masks = predicted_masks(run, data, opened)
-        return lambda rng: resampled(masks, rng)
-    known = tiles.load(data, "train", run.config())
-    masks = [NamedMask(tile.name, tile.mask) for tile in known]
-    return lambda rng: RECIPES[name](masks, rng)
+    most, draws = flags.FLAGS.max_masks, dict[str, Draw]()
+    wanted = [name for name in flags.FLAGS.recipes if name != PREDICTED]
+    if wanted:
+        known = [
+            NamedMask(tile.name, tile.mask)
+            for tile in tiles.each(data, "train", run.config(), most)
+        ]
+        draws = {n: functools.partial(RECIPES[n], known) for n in wanted}
+    if PREDICTED in flags.FLAGS.recipes:
+        masks = predicted_masks(run, data, opened, most)
+        draws[PREDICTED] = functools.partial(resampled, masks)
+    # In the order of the flag, by which recipes take turns.
+    return {name: draws[name] for name in flags.FLAGS.recipes}
 
 
 def predicted_masks(
-    run: "RunDir", data: "Manifest", opened: "Trained"
+    run: "RunDir", data: "Manifest", opened: "Trained", most: int
 ) -> list["NamedMask"]:
-    """The final segmenter's masks of the unlabelled training images."""
+    """The final segmenter's masks of unlabelled training images."""
     from histogan_tf.data import dataset
+    from histogan_tf.evaluation import tiles
     from histogan_tf.evaluation.trained import class_ids
     from histogan_tf.mask_recipes import NamedMask
 
@@ -150,19 +163,18 @@ def predicted_masks(
             f"{flags.FLAGS.data}: no unlabelled training images; leave"
             f" {PREDICTED} out of --recipes"
         )
-    config = run.config()
-    tiles = dataset.load_tiles(
+    config, step = run.config(), tiles.step_of(len(images), most)
+    read = dataset.every_nth(
         data.shard_paths("train", "unlabelled"),
-        len(images),
         dataset.Scale(
             config.finest_mpp, config.stage_mpp(0), data.classes.count
         ),
-        cache=False,
+        step,
     )
     return [
         NamedMask(info.name, class_ids(opened.segmenter(tile["image"])))
         for info, tile in zip(
-            images, tiles.dataset.as_numpy_iterator(), strict=True
+            images[::step], read.as_numpy_iterator(), strict=True
         )
     ]
 

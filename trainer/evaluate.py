@@ -29,6 +29,13 @@ flags.DEFINE_enum(
     ["train", "validation", "test"],
     "whose labelled images are measured",
 )
+flags.DEFINE_integer(
+    "max_images",
+    500,
+    "of a larger split every n-th is measured: all are held in memory, some 25"
+    " bytes a pixel",
+    2,
+)
 flags.DEFINE_integer("seed", 0, "of all draws", lower_bound=0)
 flags.DEFINE_list(
     "object_classes",
@@ -68,10 +75,13 @@ def main() -> None:
     tiles.check_classes(run.classes(), data.classes, flags.FLAGS.data)
     settings = measure_settings()
     with progress_bar("load") as show:
-        images = tiles.load(data, settings.split, run.config())
+        images = tiles.load(
+            data, settings.split, run.config(), flags.FLAGS.max_images
+        )
         networks = trained.open_trained(run)
         metrics = measure.measure(networks, images, settings, show)
-        metrics = {"protocol": protocol(run, data, settings)} | metrics
+        about = protocol(run, data, settings, len(images))
+        metrics = {"protocol": about} | metrics
         pictures = grids.grids(
             networks, images, flags.FLAGS.examples, settings.seed, show
         )
@@ -105,13 +115,10 @@ def measure_settings() -> "MeasureSettings":
 
 
 def protocol(
-    run: "RunDir", data: "Manifest", settings: "MeasureSettings"
+    run: "RunDir", data: "Manifest", settings: "MeasureSettings", count: int
 ) -> dict[str, Any]:
-    """What holds for every number of metrics.json."""
-    config, count = (
-        run.config(),
-        len(data.split(settings.split).labelled.images),
-    )
+    """What holds for every number of metrics.json, of `count` images."""
+    config = run.config()
     trained_on = run.read_json(run.data_path)["hash"]
     return {
         "command": shlex.join(
@@ -119,6 +126,7 @@ def protocol(
         ),
         "split": settings.split,
         "images": count,
+        "images_of_the_split": len(data.split(settings.split).labelled.images),
         "seed": settings.seed,
         "mpp": config.finest_mpp,
         "data_hash": data.hash,

@@ -8,6 +8,7 @@ A pixel's class is the one with the largest share of its area; a pixel that
 is ignored over more than half of its area is ignored (255).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,9 +37,21 @@ class EvaluationTile:
 
 
 def load(
-    manifest: Manifest, split: str, config: Config
+    manifest: Manifest, split: str, config: Config, most: int | None = None
 ) -> list[EvaluationTile]:
+    """What `each` gives, at once."""
+    return list(each(manifest, split, config, most))
+
+
+def each(
+    manifest: Manifest, split: str, config: Config, most: int | None = None
+) -> Iterator[EvaluationTile]:
     """Reads the labelled images of a split, in stored order.
+
+    Args:
+      manifest, split: whose images.
+      config: the run's settings.
+      most: of more images than that, every n-th is read.
 
     Raises:
       InputError: the split has none.
@@ -54,18 +67,22 @@ def load(
         config.finest_mpp, config.stage_mpp(0), manifest.classes.count
     )
     paths = manifest.shard_paths(split, "labelled")
-    read = dataset.load_tiles(paths, len(kind.images), scale, cache=False)
-    return [
-        EvaluationTile(
+    step = step_of(len(kind.images), most)
+    read = dataset.every_nth(paths, scale, step)
+    for info, tile in zip(
+        kind.images[::step], read.as_numpy_iterator(), strict=True
+    ):
+        yield EvaluationTile(
             info.name,
             tile["image"],
             hard_mask(tile["labels"] / np.float32(255)),
             tile["style"],
         )
-        for info, tile in zip(
-            kind.images, read.dataset.as_numpy_iterator(), strict=True
-        )
-    ]
+
+
+def step_of(count: int, most: int | None) -> int:
+    """The n of every n-th of `count` images, so that at most `most` remain."""
+    return -(-count // most) if most else 1
 
 
 def check_classes(run: ClassTable, data: ClassTable, source: str) -> None:
