@@ -96,12 +96,16 @@ class Work:
 def main() -> None:
     """Checks all images, segments them, prints where the results are."""
     from histogan_tf import run_dir
+    from histogan_tf.data import dicom_series
     from histogan_tf.data.slides import EXTENSIONS
     from histogan_tf.files import atomic_directory
 
     input_files.check_scale("mpp", flags.FLAGS.mpp)
     run = run_dir.open_run(flags.FLAGS.run_dir)
-    found = input_files.find(flags.FLAGS.images, EXTENSIONS)
+    listed = input_files.find(flags.FLAGS.images, EXTENSIONS)
+    found = dicom_series.one_each(listed)
+    if len(found) < len(listed):
+        print(f"{len(listed) - len(found)} more files of DICOM slides left out")
     if slides_wanted(found, run.config().finest_mpp):
         segment_slides_of(run, found)
         return
