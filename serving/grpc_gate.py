@@ -8,6 +8,8 @@ or keep it for ever. Here it costs a few kB and no thread:
 - When too many calls wait, the one that waits longest gives way, so that
   calls whose messages come at once are always taken.
 - Only whole messages are given to threads, which parse, run and pack them.
+- Messages that were read, waiting for a thread or at work, have a budget of
+  bytes together, as bodies have in REST; what does not fit is refused.
 """
 
 import asyncio
@@ -24,6 +26,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from serving import logs, status
+from serving.budget import Budget
 
 _ID = "x-request-id"
 _GONE = status.unavailable("Too many calls wait for their messages")
@@ -34,11 +37,15 @@ _SLOW = status.ServingError(
 
 @dataclass(frozen=True)
 class GateLimits:
-    """`waiting`, `running`: calls at once; `seconds`: for a message."""
+    """`waiting`, `running`: calls at once; `seconds`: for a message.
+
+    `held_bytes`: of all messages that were read and are not answered yet.
+    """
 
     waiting: int = 256
     running: int = 256
     seconds: float = 10.0
+    held_bytes: int = 2**30
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,25 @@ class Caller:
         return left
 
 
+class _Message:
+    """A call's message; counts for a budget until it is dropped."""
+
+    def __init__(self, data: bytes, budget: Budget):
+        """Raises ServingError, RESOURCE_EXHAUSTED, when it does not fit."""
+        if not budget.take(len(data)):
+            del data  # which the error's traceback would keep
+            raise status.exhausted(
+                "Too many bytes of requests are held; the limit held_bytes is"
+                f" {budget.most}; try again"
+            )
+        self.data, self._budget = data, budget
+
+    def drop(self) -> None:
+        """Forgets it: a call that was given up keeps its place in the queue."""
+        count, self.data = len(self.data), b""
+        self._budget.give_back(count)
+
+
 class Gate(grpc.aio.ServerInterceptor):
     """Has servicers' plain methods answer in `pool`; for one event loop.
 
@@ -96,6 +122,7 @@ class Gate(grpc.aio.ServerInterceptor):
         self._waiting: dict[grpc.aio.ServicerContext, asyncio.TimerHandle] = {}
         self._refusals: set[asyncio.Task] = set()
         self._places = threading.Semaphore(limits.running)
+        self._budget = Budget(limits.held_bytes)
 
     async def intercept_service(
         self,
@@ -122,22 +149,20 @@ class Gate(grpc.aio.ServerInterceptor):
         _: Any,
         context: grpc.aio.ServicerContext,
     ) -> bytes:
-        data = await self._message(context)
         caller = Caller.of(context)
         context.set_trailing_metadata(((_ID, caller.request_id),))
         try:
-            if not asyncio.iscoroutinefunction(handler.unary_unary):
-                return await self._in_thread(handler, data, caller)
-            request = _parsed(handler, data)
-            answer = await handler.unary_unary(request, context)
-            return handler.response_serializer(answer)
+            message = _Message(await self._read(context), self._budget)
+            if asyncio.iscoroutinefunction(handler.unary_unary):
+                return await _on_loop(handler, message, context)
+            return await self._in_thread(handler, message, caller)
         except status.ServingError as error:
             await context.abort(error.code, error.text)
             raise  # abort has raised already
         finally:
             caller.gone.set_result(None)
 
-    async def _message(self, context: grpc.aio.ServicerContext) -> bytes:
+    async def _read(self, context: grpc.aio.ServicerContext) -> bytes:
         if len(self._waiting) >= self._limits.waiting:
             self._refuse(next(iter(self._waiting)), _GONE)
         loop = asyncio.get_running_loop()
@@ -166,14 +191,33 @@ class Gate(grpc.aio.ServerInterceptor):
         task.add_done_callback(self._refusals.discard)
 
     async def _in_thread(
-        self, handler: grpc.RpcMethodHandler, data: bytes, caller: Caller
+        self, handler: grpc.RpcMethodHandler, message: _Message, caller: Caller
     ) -> bytes:
         if not self._places.acquire(blocking=False):
+            message.drop()
             raise status.exhausted("Concurrent RPC limit exceeded!")
-        work = self._pool.submit(_work, handler, data, caller)
-        # Not when its client goes: the thread works on.
-        work.add_done_callback(lambda _: self._places.release())
+        work = self._pool.submit(_work, handler, message, caller)
+
+        def ended(_: Future) -> None:
+            message.drop()
+            self._places.release()
+
+        # Not when its client goes: a thread that is at it works on.
+        work.add_done_callback(ended)
         return await asyncio.wrap_future(work)
+
+
+async def _on_loop(
+    handler: grpc.RpcMethodHandler,
+    message: _Message,
+    context: grpc.aio.ServicerContext,
+) -> bytes:
+    try:
+        request = _parsed(handler, message.data)
+        answer = await handler.unary_unary(request, context)
+        return handler.response_serializer(answer)
+    finally:
+        message.drop()
 
 
 async def _abort(
@@ -184,9 +228,11 @@ async def _abort(
         await context.abort(error.code, error.text)
 
 
-def _work(handler: grpc.RpcMethodHandler, data: bytes, caller: Caller) -> bytes:
+def _work(
+    handler: grpc.RpcMethodHandler, message: _Message, caller: Caller
+) -> bytes:
     """In a worker thread."""
-    answer = handler.unary_unary(_parsed(handler, data), caller)
+    answer = handler.unary_unary(_parsed(handler, message.data), caller)
     try:
         return handler.response_serializer(answer)
     except ValueError as error:  # protobuf stops at 2 GiB

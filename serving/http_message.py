@@ -10,11 +10,12 @@ that a thousand slow uploads cannot fill the memory.
 
 import asyncio
 import re
-import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+
+from serving.budget import Budget
 
 HEADER_BYTES = 2**14
 _PIECE = 2**16
@@ -30,30 +31,6 @@ class HttpError(Exception):
     def __init__(self, status: int, text: str):
         super().__init__(text)
         self.status, self.text = status, text
-
-
-class Budget:
-    """Bytes that may be held at once; any thread may take them."""
-
-    def __init__(self, most: int):
-        self._left = most
-        self._lock = threading.Lock()
-
-    def take(self, count: int) -> None:
-        """Counts bytes; raises HttpError 503 when there are too many."""
-        with self._lock:
-            fits = count <= self._left
-            self._left -= count if fits else 0
-        if not fits:
-            raise HttpError(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "Too many bytes of requests are held; try again",
-            )
-
-    def give_back(self, count: int) -> None:
-        """The bytes are gone."""
-        with self._lock:
-            self._left += count
 
 
 @dataclass(frozen=True)
@@ -214,8 +191,16 @@ class BodyReader:
         return b"".join(parts)
 
     def take(self, count: int) -> None:
-        """Takes bytes that are held for this body beside its own."""
-        self._budget.take(count)
+        """Takes bytes that are held for this body beside its own.
+
+        Raises:
+          HttpError: 503: too many are held.
+        """
+        if not self._budget.take(count):
+            raise HttpError(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "Too many bytes of requests are held; try again",
+            )
         self.held += count
 
     def release(self) -> None:

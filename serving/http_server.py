@@ -24,9 +24,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from serving import http_message, http_packets, json_answer
+from serving.budget import Budget
 from serving.http_message import (
     BodyReader,
-    Budget,
     Head,
     HttpError,
     Request,

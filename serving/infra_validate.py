@@ -4,9 +4,9 @@ In: an export BASE/<version>. Out: a `Blessing`. As TFX's InfraValidator does:
 starts the server as a process of its own on a free loopback port, waits until
 the model is available, and (`query`) sends the export's own warm-up records as
 real requests. Stricter than TFX: the answers must equal those of the
-SavedModel called in this process, bytes and integers exactly, floats to
-`tolerance`. The server is ended whatever happens, also when this process is
-killed.
+SavedModel called in this process as far as another process or device can
+give them (`infra_answers.py`). The server is ended whatever happens, also
+when this process is killed.
 """
 
 import pathlib

@@ -24,6 +24,8 @@ _CORES = os.cpu_count() or 1
 # A gRPC message may take so many seconds, and one more for each so many bytes
 # of the largest that is allowed; how long it is, is seen when it is there.
 _MESSAGE, _RATE = 10.0, 2**20
+# Requests of the largest size that a port may hold at once.
+_LARGEST = 4
 
 
 @dataclass(frozen=True)
@@ -138,19 +140,19 @@ class ServerSettings:
         )
 
     def gate_limits(self) -> GateLimits:
-        """Of the gRPC port; each call may hold one message."""
+        """Of the gRPC port."""
         return GateLimits(
             waiting=self.max_concurrent_requests,
             running=self.max_concurrent_requests,
             seconds=_MESSAGE + self.max_request_bytes / _RATE,
+            held_bytes=_LARGEST * self.max_request_bytes,
         )
 
     def http_limits(self) -> HttpLimits:
         """Of the REST port."""
         return HttpLimits(
             body_bytes=self.max_request_bytes,
-            # So that a few of the largest fit.
-            held_bytes=4 * self.max_request_bytes,
+            held_bytes=_LARGEST * self.max_request_bytes,
             connections=self.max_connections,
             threads=self.rest_api_num_threads,
         )

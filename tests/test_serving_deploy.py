@@ -4,13 +4,14 @@ import copy
 import pathlib
 import re
 import sys
+import time
 
 import pytest
 import serving_models
 import yaml
 from absl import flags
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from serving_running import running
+from serving_running import error_of, predict_request, running
 
 from serving import batch_parameters, model_config
 from serving.server_settings import ServerSettings
@@ -106,12 +107,22 @@ def test_ports_and_probes():
     ]
 
 
+def test_environment():
+    expected = {"TF_CPP_MIN_LOG_LEVEL": "1", "NVIDIA_TF32_OVERRIDE": "0"}
+    assert compose()["environment"] == expected
+    _, container = pod()
+    assert {v["name"]: v["value"] for v in container["env"]} == expected
+
+
 def test_config_files_as_they_are():
     models = model_config.read(str(FOLDER / "models.config"))
     model_config.check(models, model_config.ModelServerConfig())
     assert [m.name for m in models.model_config_list.config] == ["histogan"]
     batching = batch_parameters.read(FOLDER / "batching.config")
     assert batching.max_batch_size == 8 and batching.num_batch_threads == 2
+    assert batching.max_enqueued_batches == 256
+    # One row a run, so that no request is joined with another.
+    assert batching.splitting and batching.execution_size == 1
     settings = ServerSettings(
         model_base_path="/m",
         monitoring_config_file=str(FOLDER / "monitoring.config"),
@@ -149,3 +160,37 @@ def test_our_server_runs_by_the_same_command(name, server_flags, tmp_path):
         request = health_pb2.HealthCheckRequest(service=asked)
         found = health_pb2_grpc.HealthStub(server.channel).Check(request)
         assert found.status == health_pb2.HealthCheckResponse.SERVING
+
+
+@pytest.fixture
+def wide_server(server_flags, tmp_path):
+    """A server by compose.yaml; its model takes a second a run."""
+    serving_models.half_plus(tmp_path / "histogan" / "1", wait=1.0)
+    with running(**settings("compose.yaml", server_flags, tmp_path)) as found:
+        yield found
+
+
+def test_requests_are_split_and_never_joined(wide_server):
+    def ask(*values, signature="serving_default"):
+        inputs = {"x": values}
+        return predict_request("histogan", inputs, signature_name=signature)
+
+    predict = wide_server.predictions.Predict
+    # Both threads are busy, so that what comes now waits together.
+    busy = predict.future(ask(1.0, 2.0), timeout=30)
+    time.sleep(0.3)
+    good, bad, more = (
+        predict.future(ask(*values, signature="positive"), timeout=30)
+        for values in ((1.0,), (2.0, -1.0), (4.0, 5.0, 6.0))
+    )
+    assert list(good.result().outputs["x"].float_val) == [1.0]
+    assert list(more.result().outputs["x"].float_val) == [4.0, 5.0, 6.0]
+    assert bad.code().name == "INVALID_ARGUMENT"
+    assert list(busy.result().outputs["y"].float_val) == [2.5, 3.0]
+    assert error_of(predict, ask(*range(9))) == (
+        "INVALID_ARGUMENT",
+        "Task size 9 is larger than maximum input batch size 8",
+    )
+    _, _, page = wide_server.http("GET", "/monitoring/prometheus/metrics")
+    # A run for each row.
+    assert b'queuing_latency_count{thread_pool_name="histogan"} 8' in page

@@ -107,11 +107,13 @@ def test_a_message_must_come_in_time(base, monkeypatch):
         assert 0.3 < time.monotonic() - start < 5
 
 
-def test_how_long_a_message_may_take(base):
+def test_limits_by_the_largest_message(base):
     settings = server_settings.ServerSettings(
         model_base_path=str(base), max_request_bytes=2**24
     )
     assert settings.gate_limits().seconds == 26.0
+    assert settings.gate_limits().held_bytes == 2**26
+    assert settings.http_limits().held_bytes == 2**26
 
 
 def test_no_message_and_more_than_one(base):

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from serving.http_message import Budget, HttpError, Request, Response, inflate
+from serving.http_message import HttpError, Request, Response, inflate
 from serving.http_server import HttpLimits, HttpServer
 
 
@@ -109,21 +109,3 @@ def test_inflate_takes_what_it_makes():
         with pytest.raises(HttpError) as error:
             inflate(broken, "gzip", 2**20, taken.append)
         assert error.value.status == 400
-
-
-def test_a_budget_is_for_many_threads():
-    budget = Budget(1000)
-
-    def work():
-        for _ in range(5000):
-            budget.take(100)
-            budget.give_back(100)
-
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    budget.take(1000)
-    with pytest.raises(HttpError, match="try again"):
-        budget.take(1)

@@ -110,7 +110,7 @@ RIGHT = {
         ({"twice": np.array([np.nan], np.float32)}, "twice differs by up to n"),
         ({"twice": np.array([2.0])}, r"twice is float64 \(1,\); expected floa"),
         ({"twice": np.zeros((1, 1), np.float32)}, r"float32 \(1, 1\); expecte"),
-        ({"text_bytes": [b"1.01.1"]}, "text_bytes differs$"),
+        ({"text_bytes": [b"1.01.1"]}, "text_bytes differs: other bytes$"),
         ({"more": 1.0}, "outputs more, text_bytes, twice; expected text_byte"),
     ],
 )

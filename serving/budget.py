@@ -1,0 +1,27 @@
+"""Bytes that many requests hold together, bounded.
+
+In: counts of bytes, as requests are read. Out: whether they still fit. One
+budget bounds what all clients of a port can make the server remember.
+"""
+
+import threading
+
+
+class Budget:
+    """Bytes that may be held at once; any thread may take them."""
+
+    def __init__(self, most: int):
+        self.most = self._left = most
+        self._lock = threading.Lock()
+
+    def take(self, count: int) -> bool:
+        """Counts bytes; returns False, and counts none, when they are many."""
+        with self._lock:
+            fits = count <= self._left
+            self._left -= count if fits else 0
+        return fits
+
+    def give_back(self, count: int) -> None:
+        """The bytes are gone."""
+        with self._lock:
+            self._left += count
