@@ -3,7 +3,8 @@
 In: a target, and JSON values that decide what it will hold. Out: a work
 folder beside it, `.<name>.work`, which stays when work stops and becomes the
 target, or gives way to it, when all is done. `plan.json` in it holds the
-values, so that unfinished work of other values is not continued.
+values, so that unfinished work of other values is not continued. One process
+at a time: the lock is beside the work folder, `.<name>.work.lock`.
 """
 
 import contextlib
@@ -14,15 +15,42 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
-from histogan_tf.errors import InputError
-from histogan_tf.files import atomic_write, sync
+from histogan_tf import locks
+from histogan_tf.errors import BusyError, InputError
+from histogan_tf.files import atomic_write, check_free, sync
 
-_PLAN = "plan.json"
+PLAN = "plan.json"
+# In a work folder: what only a resumption needs; never published.
+NOTES = ".notes"
+_SHOWN = 200
 
 
 def beside(target: pathlib.Path) -> pathlib.Path:
     """The work folder of a target."""
     return target.with_name(f".{target.name}.work")
+
+
+@contextlib.contextmanager
+def alone(folder: pathlib.Path, what: str) -> Iterator[None]:
+    """Keeps other processes from a work folder; leaves no lock file.
+
+    Args:
+      folder: of the work; it need not exist yet.
+      what: is done there, as in "out is being made".
+
+    Raises:
+      BusyError: another process is at work there; the message says which.
+    """
+    # Beside it: on NFS a folder that holds an open file cannot be removed.
+    lock = folder.with_name(f"{folder.name}.lock")
+    with locks.held(lock, what):
+        # Then its holder took it away just now, and a third could lock anew.
+        if not lock.exists():
+            raise BusyError(f"{lock}: another process has just ended here")
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 def claim(folder: pathlib.Path, identity: dict[str, Any]) -> None:
@@ -31,7 +59,7 @@ def claim(folder: pathlib.Path, identity: dict[str, Any]) -> None:
     Raises:
       InputError: it is of other work; the message names the first difference.
     """
-    path = folder / _PLAN
+    path = folder / PLAN
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         atomic_write(path, (json.dumps(identity, indent=1) + "\n").encode())
@@ -46,9 +74,17 @@ def claim(folder: pathlib.Path, identity: dict[str, Any]) -> None:
         if there.get(key) != wanted.get(key):
             raise InputError(
                 f"{folder}: unfinished work of another {key}:"
-                f" {there.get(key)!r} there, {wanted.get(key)!r} now; remove"
-                " the folder or state the same again"
+                f" {_short(there.get(key))} there, {_short(wanted.get(key))}"
+                " now; remove the folder or state the same again"
             )
+
+
+def remove(path: pathlib.Path) -> None:
+    """Removes a file or a folder; neither need be there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -58,26 +94,31 @@ def lasting_directory(
     """Yields the work folder of `target`, which becomes it on success.
 
     Unlike `files.atomic_directory` it stays on failure: what was finished in
-    it is found there the next time.
+    it is found there the next time. `NOTES` in it is never published.
 
     Raises:
-      InputError: `target` exists already and is not an empty folder, or the
-        unfinished work is of another identity.
+      InputError: `target` exists already and is not an empty folder, another
+        process is making it, or the unfinished work is of another identity.
     """
     target = pathlib.Path(target)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise InputError(f"{target}: exists already; choose a new folder")
     folder = beside(target)
-    claim(folder, identity)
-    yield folder
+    with alone(folder, f"{target} is being made"):
+        check_free(target)
+        claim(folder, identity)
+        yield folder
+        _publish(folder, target)
+
+
+def _publish(folder: pathlib.Path, target: pathlib.Path) -> None:
     for leftover in _leftovers(folder):
-        remove = shutil.rmtree if leftover.is_dir() else pathlib.Path.unlink
         remove(leftover)
     for entry in [*folder.rglob("*"), folder]:
         sync(entry)
     os.replace(folder, target)  # POSIX: over nothing or an empty folder
-    # Last: a folder without a plan would pass for work of any identity.
-    (target / _PLAN).unlink()
+    # Only now: a kill before leaves what a resumption needs. The plan last:
+    # a folder without one would pass for work of any identity.
+    remove(target / NOTES)
+    (target / PLAN).unlink()
     sync(target)
     sync(target.parent)
 
@@ -86,3 +127,9 @@ def _leftovers(folder: pathlib.Path) -> list[pathlib.Path]:
     """What writers left that were killed: their files stand there whole."""
     found = [*folder.rglob(".*.work"), *folder.rglob(".*.tmp")]
     return [path for path in found if not {*path.parents} & {*found}]
+
+
+def _short(value: Any) -> str:
+    """A value in an error's one line."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} ..."

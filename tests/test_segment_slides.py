@@ -10,10 +10,9 @@ import tifffile
 from programs import run_line, run_program
 from shapely import geometry
 
-from histogan_tf import read_canvas, window_read
 from histogan_tf.data import images, tiff_blocks
 from histogan_tf.data.blocks import BlockImage
-from trainer import segment_slide, segment_slides
+from trainer import segment_levels, segment_slides
 
 
 @pytest.fixture
@@ -129,32 +128,6 @@ def test_the_pyramid_reads_too_and_glass_if_asked(segment, slide, tmp_path):
     assert not (out / "instances").exists()  # no boundary class
 
 
-def test_work_goes_on_after_a_break(segment, slide, tmp_path, monkeypatch):
-    calls = []
-
-    def broken(*values):
-        calls.append(0)
-        raise KeyboardInterrupt
-
-    given = {"images": slide, "output": tmp_path / "out", "canvas": True}
-    with monkeypatch.context() as patch:
-        patch.setattr(read_canvas.PyramidWriter, "finish", broken)
-        assert segment(**given)[0] == 130 and calls
-    assert not (tmp_path / "out").exists()
-    code, _, err = segment(**given, network="pyramid")
-    assert code == 2 and "unfinished work of another network" in err
-    whole, reads = window_read.WindowReader.labels, []
-
-    def counted(*values):
-        reads.append(0)
-        return whole(*values)
-
-    monkeypatch.setattr(window_read.WindowReader, "labels", counted)
-    assert segment(**given)[0] == 0
-    assert not reads  # the only window was finished already
-    assert (tmp_path / "out" / "masks" / "case.ome.tif").exists()
-
-
 def test_a_slide_that_turns_out_to_be_damaged(segment, slide, tmp_path):
     folder = tmp_path / "slides"
     folder.mkdir()
@@ -251,15 +224,15 @@ def test_levels_and_counts(tmp_path):
         tif.write(ids, subifds=1, tile=(16, 16))
         tif.write(ids[::2, ::2], subfiletype=1, tile=(16, 16))
     labels = BlockImage(tiff_blocks.open_stored(path, False))
-    found, scale = segment_slide.whole_level(labels, 70 * 90)
+    found, scale = segment_levels.whole_level(labels, 70 * 90)
     np.testing.assert_array_equal(found, ids)
     assert scale == 1
-    found, scale = segment_slide.whole_level(labels, 70 * 90 - 1)
+    found, scale = segment_levels.whole_level(labels, 70 * 90 - 1)
     np.testing.assert_array_equal(found, ids[::2, ::2])
     assert scale == 2
-    found, scale = segment_slide.object_mask(labels, 70 * 90 - 1, None)
+    found, scale = segment_levels.object_mask(labels, 70 * 90 - 1, None)
     np.testing.assert_array_equal(found, ids[::2, ::2])
-    counts = segment_slide.class_pixels(labels, 3)
+    counts = segment_levels.class_pixels(labels, 3)
     assert counts.tolist() == np.bincount(ids.ravel()).tolist()
 
 
@@ -267,7 +240,7 @@ def test_levels_and_counts(tmp_path):
 def test_a_thin_boundary_parts_objects_at_coarse_levels(
     tmp_path, monkeypatch, window
 ):
-    monkeypatch.setattr(segment_slide, "_COUNTED", window)
+    monkeypatch.setattr(segment_levels, "_COUNTED", window)
     ids = np.ones((41, 60), np.uint8)
     ids[:, 27] = 2
     path = tmp_path / "a.tif"
@@ -278,7 +251,7 @@ def test_a_thin_boundary_parts_objects_at_coarse_levels(
             small = np.ones(ids[::step, ::step].shape, np.uint8)
             tif.write(small, subfiletype=1, tile=(16, 16))
     labels = BlockImage(tiff_blocks.open_stored(path, False))
-    found, scale = segment_slide.object_mask(labels, 11 * 15, 2)
+    found, scale = segment_levels.object_mask(labels, 11 * 15, 2)
     assert scale == 4 and found.shape == (11, 15)
     wanted = np.ones((11, 15), np.uint8)
     wanted[:, 27 // 4] = 2

@@ -1,4 +1,4 @@
-"""Ingest of slides end to end: splits, tiles, resumption, real files."""
+"""Ingest of slides end to end: splits, tiles, real files."""
 
 import collections
 import json
@@ -16,9 +16,7 @@ from histogan_tf.data import (
     dataset,
     images,
     manifest,
-    parts,
     records,
-    slide_cutter,
     slide_ingest,
     slides,
 )
@@ -90,38 +88,6 @@ def test_class_pixels_are_counted(folder):
         settings(folder, validation=0.0, unlabelled=None)
     ).manifest
     assert made.class_pixels("train") == (3 * 30 * 20, 3 * 16 * 8)
-
-
-@pytest.mark.parametrize("failing", [0, 1, 3])
-def test_an_interrupted_run_goes_on(folder, monkeypatch, failing):
-    monkeypatch.setattr(slide_cutter, "PART_PIXELS", 6 * 32 * 32)
-    slide_ingest.ingest_slides(settings(folder, output=str(folder / "whole")))
-    write, count = parts.write, 0
-
-    def fails(path, tiles):
-        nonlocal count
-        count += 1
-        if count == failing + 1:
-            raise KeyboardInterrupt
-        write(path, tiles)
-
-    monkeypatch.setattr(parts, "write", fails)
-    with pytest.raises(KeyboardInterrupt):
-        slide_ingest.ingest_slides(settings(folder))
-    assert not (folder / "out").exists()
-    kept = sorted((folder / ".out.partial").glob("*.part"))
-    times = [path.stat().st_mtime_ns for path in kept]
-    assert len(kept) == failing
-    count = -100
-    again = []
-    slide_ingest.ingest_slides(
-        settings(folder, workers=3), lambda *call: again.append(call)
-    )
-    # Five slides of three parts; those kept were not written again.
-    assert count + 100 == 15 - failing and len(times) == failing
-    assert again[-1][0] == 75
-    assert contents(folder / "out") == contents(folder / "whole")
-    assert not (folder / ".out.partial").exists()
 
 
 def test_another_seed_another_order(folder):

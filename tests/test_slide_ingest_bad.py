@@ -79,7 +79,7 @@ def test_the_way_on_that_an_error_offers_keeps_the_parts(folder, monkeypatch):
     monkeypatch.setattr(slide_tiles.SlideTiles, "read", unreadable)
     with pytest.raises(InputError, match=r"p1_d\.tif: a damaged tile"):
         slide_ingest.ingest_slides(settings(folder))
-    kept = sorted((folder / ".out.partial").glob("*.part"))
+    kept = sorted((folder / ".out.partial").glob("*/*.part"))
     assert kept
     times = [path.stat().st_mtime_ns for path in kept]
     monkeypatch.setattr(
@@ -106,7 +106,7 @@ def test_a_full_disk_keeps_the_parts(folder, monkeypatch):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not (folder / "out").exists() and not list(folder.glob(".out.*.tmp"))
-    assert len(list((folder / ".out.partial").glob("*.part"))) == 15
+    assert len(list((folder / ".out.partial").glob("*/*.part"))) == 15
     monkeypatch.setattr(parts, "write", None)  # none is written again
     slide_ingest.ingest_slides(settings(folder, shard_mb=1.0))
     assert (folder / "out").exists()

@@ -1,8 +1,10 @@
 """Work folders: they stay, and know what they are for."""
 
+import contextlib
+
 import pytest
 
-from histogan_tf import work_folder
+from histogan_tf import locks, work_folder
 from histogan_tf.errors import InputError
 
 
@@ -51,6 +53,61 @@ def test_a_kill_at_the_very_end_opens_the_work_to_no_other(
         work_folder.lasting_directory(target, {"style": 2}),
     ):
         pass
+
+
+def test_notes_stay_to_the_very_end_and_are_not_published(
+    tmp_path, monkeypatch
+):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    target = tmp_path / "out"
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(KeyboardInterrupt),
+        work_folder.lasting_directory(target, {}) as folder,
+    ):
+        (folder / work_folder.NOTES).mkdir()
+        (folder / work_folder.NOTES / "a.json").write_text("1")
+        patch.setattr(work_folder.os, "replace", killed)
+    with work_folder.lasting_directory(target, {}) as folder:
+        assert (folder / work_folder.NOTES / "a.json").read_text() == "1"
+    assert list(target.iterdir()) == []
+
+
+def test_a_second_process_is_refused(tmp_path):
+    target = tmp_path / "out"
+    with work_folder.lasting_directory(target, {}) as folder:
+        (folder / "one").write_text("1")
+        with (
+            pytest.raises(InputError, match=r"out is being made by process \d"),
+            work_folder.lasting_directory(target, {}),
+        ):
+            pass
+    assert [p.name for p in tmp_path.rglob("*")] == ["out", "one"]
+
+
+def test_a_lock_that_its_holder_took_away_is_none(tmp_path, monkeypatch):
+    @contextlib.contextmanager
+    def too_late(path, what):
+        yield
+
+    monkeypatch.setattr(locks, "held", too_late)
+    with (
+        pytest.raises(InputError, match="another process has just ended here"),
+        work_folder.alone(tmp_path / "work", "x"),
+    ):
+        pass
+
+
+def test_a_difference_is_told_in_few_words(tmp_path):
+    folder = tmp_path / "work"
+    work_folder.claim(folder, {"slides": list(range(10**5))})
+    with pytest.raises(
+        InputError, match=r"slides: \[0, 1, .* \.\.\. there"
+    ) as e:
+        work_folder.claim(folder, {})
+    assert len(str(e.value)) < 400 + len(str(folder))
 
 
 def test_other_work_is_not_continued(tmp_path):

@@ -2,21 +2,22 @@
 
 In: a slide, who reads it, what is asked for. Out: the files that
 `segment_slides.py` lists, each whole or not there, and the slide's entry of
-segmentation.json. What is there already is not made again.
+segmentation.json. What is there already is not made again: a finished slide
+costs a look at its files, unless its own file has changed since.
 """
 
 import json
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from histogan_tf import running
+from histogan_tf import running, work_folder
+from histogan_tf.errors import InputError
 from histogan_tf.files import stem_of
+from trainer import segment_levels, segment_notes
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from histogan_tf.data.blocks import BlockImage
     from histogan_tf.data.classes import ClassTable
     from histogan_tf.data.slides import Slide
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 _OBJECT_PIXELS = 2**25
 _THUMBNAIL = 2048
-_COUNTED = 4096  # a power of 2: reduced pixels never cross windows
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,50 @@ class SlideWork:
     request: Request
     state: dict[str, Any]
 
+    def check(self) -> None:
+        """Raises InputError where files of this name are of another slide."""
+        there = self._note.state or self.state
+        if there["file"] != self.state["file"]:
+            raise InputError(
+                f"{self._note.path}: unfinished work of another slide"
+                f" {stem_of(self.path)}: {there['file']} there,"
+                f" {self.state['file']} now; remove this note to make it anew"
+                " or state the same again"
+            )
+
+    def finished(self) -> dict[str, Any] | None:
+        """Its entry of segmentation.json if nothing is left to do."""
+        if self._note.state != self.state:
+            return None
+        whole = all(path.exists() for path in self._files)
+        return self._note.entry if whole else None
+
     def segment(
         self, reader: "WindowReader", show: running.Inside
     ) -> dict[str, Any]:
-        """Makes all of its files; returns its entry of segmentation.json."""
+        """Makes its files that are missing; returns its entry.
+
+        Raises:
+          UnreadableError: the slide is damaged.
+          InputError: another process is at it, or the disk is full.
+        """
+        if self._note.state != self.state:
+            self.remove()
+            self._note.write(self.state)
+        entry = self._made(reader, show)
+        self._note.write(self.state, entry)
+        return entry
+
+    def remove(self) -> None:
+        """Takes back what was made of it, and its note at last."""
+        for path in self._files:
+            path.unlink(missing_ok=True)
+            work_folder.remove(work_folder.beside(path))
+        self._note.remove()
+
+    def _made(
+        self, reader: "WindowReader", show: running.Inside
+    ) -> dict[str, Any]:
         from histogan_tf.data import slides, tiff_blocks
         from histogan_tf.data.blocks import BlockImage
 
@@ -76,7 +116,9 @@ class SlideWork:
             try:
                 self._overlay(slide, labels)
                 objects_mpp = self._objects(slide, labels)
-                counts = class_pixels(labels, self.network.table.count)
+                counts = segment_levels.class_pixels(
+                    labels, self.network.table.count
+                )
             finally:
                 labels.close()
         level = labels.levels[0]
@@ -89,24 +131,37 @@ class SlideWork:
             "class_pixels": counts.tolist(),
         }
 
-    def remove(self) -> None:
-        """Takes back what was made of it."""
-        for path in (self._mask_path, *self._share_paths.values()):
-            path.unlink(missing_ok=True)
+    @property
+    def _note(self) -> segment_notes.Note:
+        return segment_notes.note(self.folder, stem_of(self.path))
+
+    @property
+    def _files(self) -> list[pathlib.Path]:
+        """All that is made of it."""
+        made = [self._mask_path, *self._share_paths.values()]
+        made.append(self._place("overlays", ".png"))
+        if self.network.table.boundary:
+            made.append(self._place("instances", ".csv"))
+        if self.request.geojson:
+            made.append(self._place("outlines", ".geojson"))
+        return made
 
     @property
     def _mask_path(self) -> pathlib.Path:
-        return self.folder / "masks" / f"{stem_of(self.path)}.ome.tif"
+        return self._place("masks", ".ome.tif")
 
     @property
     def _share_paths(self) -> dict[int, pathlib.Path]:
         """Files of the probabilities that are asked for, by class."""
-        folder, names = self.folder / "probabilities", self.network.table.names
+        names = self.network.table.names
         wanted = range(len(names)) if self.request.probabilities else ()
         return {
-            number: folder / f"{stem_of(self.path)}_{names[number]}.ome.tif"
+            number: self._place("probabilities", f"_{names[number]}.ome.tif")
             for number in wanted
         }
+
+    def _place(self, kind: str, ending: str) -> pathlib.Path:
+        return self.folder / kind / f"{stem_of(self.path)}{ending}"
 
     def _labels(
         self,
@@ -117,7 +172,10 @@ class SlideWork:
         from histogan_tf import read_canvas, sources
 
         finest, shares = self.network.finest, self._share_paths
-        for path in (self._mask_path, *shares.values()):
+        paths = (self._mask_path, *shares.values())
+        if all(path.exists() for path in paths):
+            return  # and no search for tissue
+        for path in paths:
             path.parent.mkdir(exist_ok=True)
         size = slide.size_at(finest)
         read_canvas.segment_canvas(
@@ -147,12 +205,12 @@ class SlideWork:
         """The thumbnail, tinted by class."""
         from histogan_tf import pictures
 
-        mask, scale = whole_level(labels, _THUMBNAIL**2)
+        mask, scale = segment_levels.whole_level(labels, _THUMBNAIL**2)
         mpp = self.network.finest * scale
         height, width = mask.shape
         image = slide.read_region(0, 0, height, width, mpp)
         shown = pictures.overlay(image, mask, self.network.table.palette())
-        pictures.save(self.folder / "overlays" / f"{slide.name}.png", shown)
+        pictures.save(self._place("overlays", ".png"), shown)
 
     def _objects(self, slide: "Slide", labels: "BlockImage") -> float | None:
         """Outlines and table of the objects; um/px of their mask."""
@@ -162,7 +220,7 @@ class SlideWork:
         if not (table.boundary or self.request.geojson):
             return None
         edge = table.boundary.id if table.boundary else None
-        mask, scale = object_mask(labels, _OBJECT_PIXELS, edge)
+        mask, scale = segment_levels.object_mask(labels, _OBJECT_PIXELS, edge)
         mpp = self.network.finest * scale
         if table.boundary:
             rows = instances.instances(mask, table, chosen, mpp)
@@ -177,62 +235,6 @@ class SlideWork:
     def _write(self, kind: str, ending: str, text: str) -> None:
         from histogan_tf.files import atomic_write
 
-        path = self.folder / kind / f"{stem_of(self.path)}{ending}"
+        path = self._place(kind, ending)
         path.parent.mkdir(exist_ok=True)
         atomic_write(path, text.encode())
-
-
-def whole_level(labels: "BlockImage", pixels: int) -> tuple["np.ndarray", int]:
-    """The finest level of at most `pixels` px, and how much it is reduced."""
-    areas = [level.height * level.width for level in labels.levels]
-    fitting = [n for n, area in enumerate(areas) if area <= pixels]
-    number = fitting[0] if fitting else len(areas) - 1
-    level = labels.levels[number]
-    found = labels.window(number, 0, 0, level.height, level.width)
-    return found, 2**number
-
-
-def object_mask(
-    labels: "BlockImage", pixels: int, edge: int | None
-) -> tuple["np.ndarray", int]:
-    """As `whole_level`, but the class `edge` is wherever any of it is.
-
-    The commonest class of a reduced pixel would erase thin boundaries, and
-    touching objects would run together.
-    """
-    import numpy as np
-
-    level, scale = whole_level(labels, pixels)
-    if edge is None or scale == 1:
-        return level, scale
-    found = level.copy()
-    for row, column, window in _windows(labels):
-        more = [(0, -side % scale) for side in window.shape]
-        rim = np.pad(window == edge, more)
-        height, width = (side // scale for side in rim.shape)
-        rim = rim.reshape(height, scale, width, scale).any(axis=(1, 3))
-        top, left = row // scale, column // scale
-        found[top : top + height, left : left + width][rim] = edge
-    return found, scale
-
-
-def class_pixels(labels: "BlockImage", classes: int) -> "np.ndarray":
-    """Pixels of each class at the finest level, int64 [classes]."""
-    import numpy as np
-
-    counts = np.zeros(256, np.int64)
-    for _, _, window in _windows(labels):
-        counts += np.bincount(window.ravel(), minlength=256)
-    return counts[:classes]
-
-
-def _windows(
-    labels: "BlockImage",
-) -> Iterator[tuple[int, int, "np.ndarray"]]:
-    """Row, column and pixels of windows that make up the finest level."""
-    level = labels.levels[0]
-    for row in range(0, level.height, _COUNTED):
-        for column in range(0, level.width, _COUNTED):
-            tall = min(_COUNTED, level.height - row)
-            wide = min(_COUNTED, level.width - column)
-            yield row, column, labels.window(0, row, column, tall, wide)

@@ -10,7 +10,9 @@ thumbnail), with a boundary class `instances/<name>.csv` and, as asked,
 Objects are found at the finest level of the labels that has at most 33 million
 pixels, where a pixel is boundary if any of it is; the program and the record
 say at how many um/px. Until all is done the results are in
-`.<folder>.work` beside it, where the same command goes on.
+`.<folder>.work` beside it, where the same command goes on. Slides may be added
+meanwhile: those that are finished are left alone, one whose file has changed
+is made anew, and of one that is gone nothing is published.
 """
 
 import functools
@@ -23,7 +25,7 @@ from histogan_tf import running
 from histogan_tf.errors import InputError
 from histogan_tf.files import stem_of
 from histogan_tf.progress_bar import progress_bar
-from trainer import input_files
+from trainer import input_files, segment_notes
 from trainer.segment_slide import Network, Request, SlideWork
 
 if TYPE_CHECKING:
@@ -49,17 +51,15 @@ def segment_all(
       run: where slides are read; all must see the output's folder.
 
     Raises:
-      InputError: a slide is broken or without um/px, the output is taken,
-        unfinished work there is of other settings, or the disk is full.
+      InputError: a slide is broken or without um/px, the output is taken or
+        another process is making it, unfinished work there is of other
+        settings or of another slide of the same name, or the disk is full.
     """
     from histogan_tf import work_folder
 
-    with progress_bar("check") as show:
-        good, bad = input_files.readable(
-            paths, lambda p: _state(p, request), request.skip_bad, show
-        )
-    states = [_state(path, request) for path in good]
-    work = asdict(request) | network.identity | {"slides": states}
+    states, bad = _checked(paths, request)
+    good = [pathlib.Path(state["file"]) for state in states]
+    work = asdict(request) | network.identity
     # A slide that turns out to be damaged may be left out afterwards.
     del work["skip_bad"]
     with (
@@ -72,12 +72,18 @@ def segment_all(
             name = stem_of(good[min(slides, len(good) - 1)])
             show(done, total, f"segment {name}")
 
+        for state in states:
+            _slide_work(folder, network, request, state).check()
         one = functools.partial(_segment, folder, network, request)
         found = list(run(one, states, tell))
         done = [entry for entry in found if isinstance(entry, dict)]
         bad += [error for error in found if not isinstance(error, dict)]
         if not done:
             raise InputError(f"all {len(bad)} slides are unreadable: {bad[0]}")
+        finished = {entry["name"] for entry in done}
+        for name, state in segment_notes.states(folder).items():
+            if name not in finished:  # of an earlier run, gone since
+                _slide_work(folder, network, request, state).remove()
         record(folder, done, bad)
     return len(done)
 
@@ -92,10 +98,9 @@ def _segment(
     """Segments a slide; the error is returned if it is to be skipped."""
     from histogan_tf.data.images import UnreadableError
 
-    path = pathlib.Path(state["file"])
-    one = SlideWork(path, folder, network, request, state)
+    one = _slide_work(folder, network, request, state)
     try:
-        return one.segment(network.make(), inside)
+        return one.finished() or one.segment(network.make(), inside)
     except UnreadableError as error:
         if not request.skip_bad:
             raise UnreadableError(
@@ -103,6 +108,30 @@ def _segment(
             ) from error
         one.remove()
         return error
+
+
+def _slide_work(
+    folder: pathlib.Path,
+    network: Network,
+    request: Request,
+    state: dict[str, Any],
+) -> SlideWork:
+    path = pathlib.Path(state["file"])
+    return SlideWork(path, folder, network, request, state)
+
+
+def _checked(
+    paths: list[pathlib.Path], request: Request
+) -> tuple[list[dict[str, Any]], list["UnreadableError"]]:
+    """The states of the slides that can be read, and why others cannot."""
+    states: dict[pathlib.Path, dict[str, Any]] = {}
+
+    def read(path: pathlib.Path) -> None:
+        states[path] = _state(path, request)
+
+    with progress_bar("check") as show:
+        good, bad = input_files.readable(paths, read, request.skip_bad, show)
+    return [states[path] for path in good], bad
 
 
 def _state(path: pathlib.Path, request: Request) -> dict[str, Any]:

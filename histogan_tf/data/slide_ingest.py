@@ -7,8 +7,9 @@ Validation slides are drawn first, by whole groups (`splits.py`); all tiles of
 a slide, and of a group, go to one split. Tiles are stored by parts in a work
 folder and then put in a random order into the shards, so that no shard
 holds one slide only; that takes twice the result's room for a while. An
-interrupted run keeps its parts: the same command goes on after the last whole
-one, and ends with the bytes that it would have had.
+interrupted run keeps its parts and what the search found (`slide_work.py`):
+the same command goes on after the last whole one, also if slides were added or
+changed meanwhile, and ends with the bytes that it would have had.
 """
 
 import dataclasses
@@ -21,11 +22,13 @@ from histogan_tf import running
 from histogan_tf.data import (
     annotations,
     classes,
+    dicom_series,
     ingest,
     manifest,
     pairs,
     records,
     slide_settings,
+    slide_work,
     slides,
     splits,
 )
@@ -33,12 +36,12 @@ from histogan_tf.data.classes import ClassTable
 from histogan_tf.data.manifest import Kind, Manifest, Skipped
 from histogan_tf.data.pairs import Source
 from histogan_tf.data.parts import Entry
-from histogan_tf.data.slide_cutter import Cutter, Job, Piece
+from histogan_tf.data.slide_cutter import Job
 from histogan_tf.data.slide_grid import Box
 from histogan_tf.data.slide_settings import SlideSettings
-from histogan_tf.data.slide_work import work_folder
+from histogan_tf.data.slide_work import Keeper, Kept
 from histogan_tf.errors import InputError
-from histogan_tf.files import atomic_directory, check_free
+from histogan_tf.files import atomic_directory
 from histogan_tf.running import Runner
 
 Progress = Callable[[int, int, str], None]
@@ -68,19 +71,17 @@ def ingest_slides(
         output, must be one for all.
 
     Raises:
-      InputError: whatever is wrong with flags or files, in one line.
+      InputError: whatever is wrong with flags or files, in one line; another
+        process is making this output, or unfinished work there is of other
+        settings.
       OSError: the disk is full; the work folder stays.
     """
     table = classes.load(settings.classes)
     slide_settings.check(settings)
-    check_free(settings.output)
     jobs = make_plan(settings)
-    read = [j.source.image for j in jobs]
-    read += [j.source.mask for j in jobs if j.source.mask is not None]
-    with work_folder(settings, [pathlib.Path(settings.classes), *read]) as work:
-        cutter = Cutter(table, settings, work)
-        both = _Run(cutter, progress, run)
-        stored = both.store(jobs)
+    with slide_work.keeping(settings, table, jobs) as kept:
+        both = _Run(Keeper(table, settings), progress, run)
+        stored = both.store(kept)
         if both.skipped and not settings.skip_bad:
             raise InputError(ingest.list_bad(both.skipped))
         made = _assemble(settings, table, stored, tuple(both.skipped))
@@ -106,11 +107,14 @@ def make_plan(settings: SlideSettings) -> list[Job]:
     jobs += [Job(source, "validation") for source in held]
     if settings.unlabelled:
         groups = {source.group for source in held} - {""}
+        more = pairs.unlabelled(
+            settings.unlabelled, group_of, slides.EXTENSIONS
+        )
+        images = set(dicom_series.one_each(s.image for s in more))
         jobs += [
             Job(s, "validation" if s.group in groups else "train")
-            for s in pairs.unlabelled(
-                settings.unlabelled, group_of, slides.EXTENSIONS
-            )
+            for s in more
+            if s.image in images
         ]
     pairs.check_distinct(job.source for job in jobs)
     return jobs
@@ -120,48 +124,45 @@ def make_plan(settings: SlideSettings) -> list[Job]:
 class _Run:
     """One run: what it reads with, and what it has come to."""
 
-    cutter: Cutter
+    keeper: Keeper
     progress: Progress
     run: Runner
     skipped: list[Skipped] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
 
-    def store(self, jobs: list[Job]) -> dict[tuple[str, str], list[Entry]]:
+    def store(self, kept: list[Kept]) -> dict[tuple[str, str], list[Entry]]:
         """Stores the tiles of all slides; entries by split and kind."""
-        boxes = self._search(jobs)
-        if self.skipped and not self.cutter.settings.skip_bad:
+        boxes = self._search(kept)
+        if self.skipped and not self.keeper.settings.skip_bad:
             return {}
-        pieces = [
-            Piece(job.source, number, places)
-            for number, (job, places) in enumerate(
-                zip(jobs, boxes, strict=True)
-            )
-        ]
         ends = list(itertools.accumulate(map(len, boxes), initial=0))
+        jobs = [one.job for one in kept]
         names = [*(job.source.name for job in jobs), ""]
 
         def tell(slides: int, done: int = 0) -> None:
             self.progress(ends[slides] + done, ends[-1], names[slides])
 
         stored: dict[tuple[str, str], list[Entry]] = {}
-        found = self.run(self.cutter.store, pieces, tell)
+        pieces = list(zip(kept, boxes, strict=True))
+        found = self.run(self.keeper.store, pieces, tell)
         for number, (job, entries) in enumerate(zip(jobs, found, strict=True)):
             for entry in self._taken(entries, []):
                 stored.setdefault((job.split, entry.kind), []).append(entry)
             self.progress(ends[number + 1], ends[-1], names[number])
         return stored
 
-    def _search(self, jobs: list[Job]) -> list[list[Box]]:
+    def _search(self, kept: list[Kept]) -> list[list[Box]]:
         def tell(slides: int) -> None:
-            self.progress(slides, len(jobs), "search")
+            self.progress(slides, len(kept), "search")
 
         boxes = []
-        found = self.run(self.cutter.search, jobs, tell)
-        for number, (job, one) in enumerate(zip(jobs, found, strict=True)):
+        found = self.run(self.keeper.search, kept, tell)
+        for number, (slide, one) in enumerate(zip(kept, found, strict=True)):
             places, notes = self._taken(one, ([], []))
             boxes.append(places)
             self.notes += notes
-            self.progress(number + 1, len(jobs), f"search {job.source.name}")
+            name = slide.job.source.name
+            self.progress(number + 1, len(kept), f"search {name}")
         return boxes
 
     def _taken(self, found: Found | Skipped, nothing: Found) -> Found:

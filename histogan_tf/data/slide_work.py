@@ -1,70 +1,161 @@
-"""The work folder of an ingest of slides, which survives interruptions.
+"""What an ingest of slides keeps, so that it survives interruptions.
 
-In: the folder that is to be made, and what decides its content. Out: a hidden
-folder beside it for parts. An interruption leaves it, unless it is still
-empty; the same command on the same files finds it again, any other empties it;
-it goes once the result stands under its name.
+In: settings and slides. Out: a hidden folder beside the one that is to be made,
+with a folder for each slide: its boxes once they are found, and its parts. An
+interruption leaves it, unless nothing is kept yet; it goes once the result
+stands under its name. One process at a time.
+
+The same command goes on there. What is kept of a slide counts as long as the
+slide, its annotations and its group are what they were: a slide that changed
+or is new is cut, one that is gone is dropped, the others stay. If settings
+differ that decide the tiles or the files, that is an error: a mistyped flag
+must not cost the work of hours.
 """
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import os
 import pathlib
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
+from histogan_tf import work_folder
+from histogan_tf.data.classes import ClassTable
+from histogan_tf.data.manifest import Skipped
+from histogan_tf.data.pairs import Source
+from histogan_tf.data.parts import Entry
+from histogan_tf.data.slide_cutter import Cutter, Job, Piece
+from histogan_tf.data.slide_grid import Box
 from histogan_tf.data.slide_settings import SlideSettings
-from histogan_tf.files import atomic_write
+from histogan_tf.files import atomic_write, check_free
+from histogan_tf.running import Inside
 
-_JOB = "job.json"
-# What may change without a change of the result.
-_FREE = ("command", "workers", "skip_bad")
+_SEARCH = "search.json"
+# Neither the tiles nor the list of files depend on them.
+_FREE = (
+    "command",
+    "output",
+    "workers",
+    "skip_bad",
+    "seed",
+    "validation",
+    "split",
+    "shard_mb",
+)
+Found = tuple[list[Box], list[str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Kept:
+    """A slide, and the folder of what is kept of it."""
+
+    job: Job
+    folder: pathlib.Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Keeper:
+    """Finds and stores tiles; what is kept already is not made again."""
+
+    table: ClassTable
+    settings: SlideSettings
+
+    def search(self, slide: Kept, inside: Inside) -> Found | Skipped:
+        """The tiles worth storing, and notes."""
+        path = slide.folder / _SEARCH
+        there = _read(path)
+        if there is not None:
+            return there
+        found = self._cutter(slide).search(slide.job, inside)
+        if not isinstance(found, Skipped):
+            slide.folder.mkdir(exist_ok=True)
+            _write(path, found)
+        return found
+
+    def store(
+        self, piece: tuple[Kept, list[Box]], inside: Inside
+    ) -> list[Entry] | Skipped:
+        """Stores the parts of a slide that are not stored yet."""
+        slide, boxes = piece
+        whole = Piece(slide.job.source, 0, boxes)
+        return self._cutter(slide).store(whole, inside)
+
+    def _cutter(self, slide: Kept) -> Cutter:
+        return Cutter(self.table, self.settings, slide.folder)
 
 
 @contextlib.contextmanager
-def work_folder(
-    settings: SlideSettings, files: Iterable[pathlib.Path]
-) -> Iterator[pathlib.Path]:
-    """Yields the folder; removes it when the block ends without an error.
+def keeping(
+    settings: SlideSettings, table: ClassTable, jobs: Sequence[Job]
+) -> Iterator[list[Kept]]:
+    """Yields the slides with their folders, which go if all ends well.
 
     Args:
-      settings: what is asked for; `output` gives the folder's name.
-      files: everything that is read; their sizes and times are compared.
+      settings: what is asked for; `output` gives the work folder's name.
+      table: the classes; the file that holds them does not matter.
+      jobs: slides; the sizes and times of their files are compared.
+
+    Raises:
+      InputError: the output exists, another process is making it, or the
+        unfinished work there is of other settings.
     """
     output = pathlib.Path(settings.output)
     folder = output.with_name(f".{output.name}.partial")
-    job = _describe(settings, files)
-    if not _same(folder / _JOB, job):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        atomic_write(folder / _JOB, job)
+    with work_folder.alone(folder, f"{output} is being made"):
+        check_free(output)
+        work_folder.claim(folder, _decisive(settings, table))
+        slides = [Kept(job, folder / _key(job.source)) for job in jobs]
+        _drop_others(folder, slides)
+        try:
+            yield slides
+        except BaseException:
+            # Nothing to go on with: a wrong flag should leave no trace.
+            if [path.name for path in folder.iterdir()] == [work_folder.PLAN]:
+                shutil.rmtree(folder)
+            raise
+        shutil.rmtree(folder)
+
+
+def _decisive(settings: SlideSettings, table: ClassTable) -> dict[str, Any]:
+    """Settings that must be the same when an interrupted ingest goes on."""
+    values = dataclasses.asdict(settings) | {"classes": table.to_json()}
+    return {name: values[name] for name in values if name not in _FREE}
+
+
+def _key(source: Source) -> str:
+    """The folder's name: another for whatever makes other tiles of it."""
+    files = [source.image, *([source.mask] if source.mask else [])]
+    facts = [source.name, source.group, *map(_state, files)]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+
+
+def _state(path: pathlib.Path) -> list[str | int]:
+    # Not its hash: slides have gigabytes.
+    stat = os.stat(path)
+    return [str(path.resolve()), stat.st_size, stat.st_mtime_ns]
+
+
+def _drop_others(folder: pathlib.Path, slides: list[Kept]) -> None:
+    """Removes what is of slides that changed or are gone: it takes room."""
+    wanted = {slide.folder.name for slide in slides} | {work_folder.PLAN}
+    for path in folder.iterdir():
+        if path.name not in wanted:
+            work_folder.remove(path)
+
+
+def _write(path: pathlib.Path, found: Found) -> None:
+    boxes, notes = found
+    value = {"boxes": [box.place for box in boxes], "notes": notes}
+    atomic_write(path, json.dumps(value).encode())
+
+
+def _read(path: pathlib.Path) -> Found | None:
+    """What a search found; None if it is not there whole."""
     try:
-        yield folder
-    except BaseException:
-        # Nothing to go on with: a wrong flag should leave no trace.
-        if [path.name for path in folder.iterdir()] == [_JOB]:
-            shutil.rmtree(folder)
-        raise
-    shutil.rmtree(folder)
-
-
-def _describe(settings: SlideSettings, files: Iterable[pathlib.Path]) -> bytes:
-    wanted = {
-        name: value
-        for name, value in dataclasses.asdict(settings).items()
-        if name not in _FREE
-    }
-    wanted["files"] = [
-        [str(path.resolve()), stat.st_size, stat.st_mtime_ns]
-        for path in files
-        for stat in [os.stat(path)]
-    ]
-    return json.dumps(wanted, indent=1).encode()
-
-
-def _same(path: pathlib.Path, job: bytes) -> bool:
-    try:
-        return path.read_bytes() == job
-    except OSError:
-        return False
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return [Box(*place) for place in value["boxes"]], value["notes"]

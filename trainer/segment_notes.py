@@ -1,0 +1,76 @@
+"""What unfinished work of `trainer.segment` knows of its slides.
+
+In: the work folder, a slide's name, its state and, when it is finished, its
+entry of segmentation.json. Out: `.notes/<name>.json` in that folder, which is
+not published. The state is written before the slide's first file, so that no
+file there is of an unknown slide; the entry after its last.
+"""
+
+import json
+import pathlib
+from dataclasses import dataclass
+from typing import Any
+
+from histogan_tf import work_folder
+from histogan_tf.errors import InputError
+from histogan_tf.files import atomic_write
+
+
+@dataclass(frozen=True)
+class Note:
+    """Of one slide; there need not be any yet."""
+
+    path: pathlib.Path
+
+    @property
+    def state(self) -> dict[str, Any] | None:
+        """Of the slide whose files are there; None: there are none.
+
+        Raises:
+          InputError: the note is damaged.
+        """
+        return self._read().get("state")
+
+    @property
+    def entry(self) -> dict[str, Any] | None:
+        """The slide's entry; None if it is not finished.
+
+        Raises:
+          InputError: the note is damaged.
+        """
+        return self._read().get("entry")
+
+    def write(
+        self, state: dict[str, Any], entry: dict[str, Any] | None = None
+    ) -> None:
+        """Writes it, whole or not at all; both are JSON values."""
+        self.path.parent.mkdir(exist_ok=True)
+        value = {"state": state, "entry": entry}
+        atomic_write(self.path, json.dumps(value).encode())
+
+    def remove(self) -> None:
+        """The slide's files are gone."""
+        self.path.unlink(missing_ok=True)
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            return json.loads(self.path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            raise InputError(f"{self.path}: damaged; remove it") from error
+
+
+def note(folder: pathlib.Path, name: str) -> Note:
+    """The note of a slide in a work folder."""
+    return Note(folder / work_folder.NOTES / f"{name}.json")
+
+
+def states(folder: pathlib.Path) -> dict[str, dict[str, Any]]:
+    """The states of all slides that have a note there, by name."""
+    found = {}
+    for path in sorted((folder / work_folder.NOTES).glob("*.json")):
+        state = Note(path).state
+        if state is not None:
+            found[path.name.removesuffix(".json")] = state
+    return found
