@@ -93,6 +93,41 @@ def test_an_interrupted_command_goes_on(
     assert len(list(out.glob("*.ome.tif"))) == 2
 
 
+def test_masks_that_change_meanwhile_are_painted_anew(
+    synthesize, folder, tmp_path, monkeypatch
+):
+    whole, calls = paint_canvas.paint_canvas, []
+
+    def failing(painter, source, target, *values):
+        calls.append(target.name)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return whole(painter, source, target, *values)
+
+    monkeypatch.setattr(paint_canvas, "paint_canvas", failing)
+    given = {"masks": folder, "class_ids": True, "canvas": True}
+    # Two of three are finished; then one changes, one goes, one is new.
+    tifffile.imwrite(folder / "c.tif", tifffile.imread(folder / "a.tif"))
+    assert synthesize(output=tmp_path / "out", **given)[0] == 130
+    changed = tifffile.imread(folder / "a.tif")[::-1]
+    tifffile.imwrite(folder / "a.tif", changed)
+    (folder / "c.tif").rename(folder / "d.tif")
+    del calls[:]
+    calls.append("")
+    assert synthesize(output=tmp_path / "out", **given)[0] == 130
+    assert calls == ["", "a_0.ome.tif", "d_0.ome.tif"]
+    assert synthesize(output=tmp_path / "out", **given)[0] == 0
+    assert calls[3:] == ["d_0.ome.tif"]
+    fresh = tmp_path / "fresh"
+    assert synthesize(output=fresh, **given)[0] == 0
+    names = {f"{name}_0.ome.tif" for name in "abd"} | {"synthesis.json"}
+    for place in (tmp_path / "out", fresh):
+        assert {path.name for path in place.iterdir()} == names
+    for name in names - {"synthesis.json"}:
+        one, two = (p / name for p in (tmp_path / "out", fresh))
+        assert one.read_bytes() == two.read_bytes()
+
+
 def test_large_masks_become_canvases_by_themselves(
     synthesize, folder, tmp_path, monkeypatch
 ):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from histogan_tf import running, work_folder
 from histogan_tf.errors import InputError
 from histogan_tf.files import stem_of
-from trainer import segment_levels, segment_notes
+from trainer import item_notes, segment_levels
 
 if TYPE_CHECKING:
     from histogan_tf.data.blocks import BlockImage
@@ -132,8 +132,8 @@ class SlideWork:
         }
 
     @property
-    def _note(self) -> segment_notes.Note:
-        return segment_notes.note(self.folder, stem_of(self.path))
+    def _note(self) -> item_notes.Note:
+        return item_notes.note(self.folder, stem_of(self.path))
 
     @property
     def _files(self) -> list[pathlib.Path]:

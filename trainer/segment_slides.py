@@ -25,7 +25,7 @@ from histogan_tf import running
 from histogan_tf.errors import InputError
 from histogan_tf.files import stem_of
 from histogan_tf.progress_bar import progress_bar
-from trainer import input_files, segment_notes
+from trainer import input_files, item_notes
 from trainer.segment_slide import Network, Request, SlideWork
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def segment_all(
         if not done:
             raise InputError(f"all {len(bad)} slides are unreadable: {bad[0]}")
         finished = {entry["name"] for entry in done}
-        for name, state in segment_notes.states(folder).items():
+        for name, state in item_notes.states(folder).items():
             if name not in finished:  # of an earlier run, gone since
                 _slide_work(folder, network, request, state).remove()
         record(folder, done, bad)

@@ -3,19 +3,20 @@
 In: mask files, or annotations, and a style for each of their images. Out: a
 folder of `<mask>_<seed>.ome.tif` files, which appears when all are whole. Until
 then they are in `.<folder>.work` beside it; the same command goes on there
-after whatever interrupted it, and gives the same bytes.
+after whatever interrupted it, and gives the same bytes. What is of masks that
+changed meanwhile is painted anew, of masks that are gone, dropped.
 """
 
 import functools
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from histogan_tf import running
 from histogan_tf.files import stem_of
 from histogan_tf.progress_bar import progress_bar
-from trainer import canvas_masks, input_files, view_command
+from trainer import canvas_masks, input_files, item_notes, view_command
 from trainer.canvas_masks import MaskReader
 
 if TYPE_CHECKING:
@@ -75,11 +76,10 @@ def paint_all(
     stages = range(len(run.config().stages))
     weights = run_dir.weights_hash(run, map(run_dir.stage_name, stages))
     jobs = [
-        _job(path, seed, style, weights) | reader.describe(path)
-        for path in paths
-        for seed in request.seeds
+        job for path in paths for job in _jobs(path, style, reader, request)
     ]
-    work = asdict(request) | {"jobs": jobs}
+    jobs = [job | {"weights_sha256": weights} for job in jobs]
+    work = asdict(request) | {"weights": weights}
     with (
         work_folder.lasting_directory(request.output, work) as folder,
         progress_bar("paint") as show,
@@ -93,6 +93,7 @@ def paint_all(
         one = functools.partial(_paint, folder, run.root, reader, request)
         for _ in runner(one, jobs, tell):
             pass  # each stands in its file
+        _drop_others(folder, {_file_name(job) for job in jobs})
         record(folder, [_entry(job) for job in jobs])
     return len(jobs)
 
@@ -115,19 +116,26 @@ def view_line(
     )
 
 
-def _job(
-    path: pathlib.Path, seed: int, style: Style, weights: str
-) -> dict[str, Any]:
-    """What decides an image, as JSON values."""
-    name, vector = style(stem_of(path), seed)
-    return {
-        "mask": str(path),
-        "seed": seed,
-        "style_name": name,
-        "style": [float(value) for value in vector],
-        "mask_sha256": canvas_masks.digest(path),
-        "weights_sha256": weights,
-    }
+def _jobs(
+    path: pathlib.Path, style: Style, reader: MaskReader, request: Request
+) -> Iterator[dict[str, Any]]:
+    """What decides each image of a mask, as JSON values."""
+    mask = {"mask": str(path), "mask_sha256": canvas_masks.digest(path)}
+    mask |= reader.describe(path)
+    for seed in request.seeds:
+        name, vector = style(stem_of(path), seed)
+        values = [float(value) for value in vector]
+        yield mask | {"seed": seed, "style_name": name, "style": values}
+
+
+def _drop_others(folder: pathlib.Path, wanted: set[str]) -> None:
+    """Removes canvases, finished or not, that are asked for no more."""
+    from histogan_tf import work_folder
+
+    kept = {work_folder.PLAN, work_folder.NOTES, *wanted}
+    for path in folder.iterdir():
+        if path.name not in kept:
+            work_folder.remove(path)
 
 
 def _entry(job: dict[str, Any]) -> dict[str, Any]:
@@ -147,9 +155,15 @@ def _paint(
     show: running.Inside,
 ) -> None:
     """Paints a canvas, unless an earlier start has finished it."""
+    from histogan_tf import work_folder
     from histogan_tf.paint_canvas import Brush, paint_canvas
 
     target = folder / _file_name(job)
+    note = item_notes.note(folder, target.name)
+    if note.state != job:
+        work_folder.remove(target)
+        work_folder.remove(work_folder.beside(target))
+        note.write(job)
     if target.exists():
         return
     source = reader.open(pathlib.Path(job["mask"]))

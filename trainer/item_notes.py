@@ -1,9 +1,9 @@
-"""What unfinished work of `trainer.segment` knows of its slides.
+"""What unfinished work knows of its slides, or canvases.
 
-In: the work folder, a slide's name, its state and, when it is finished, its
-entry of segmentation.json. Out: `.notes/<name>.json` in that folder, which is
-not published. The state is written before the slide's first file, so that no
-file there is of an unknown slide; the entry after its last.
+In: the work folder, an item's name, its state and, when it is finished, its
+entry of the program's record. Out: `.notes/<name>.json` in that folder, which
+is not published. The state is written before the item's first file, so that no
+file there is of an unknown item; the entry after its last.
 """
 
 import json
@@ -18,13 +18,13 @@ from histogan_tf.files import atomic_write
 
 @dataclass(frozen=True)
 class Note:
-    """Of one slide; there need not be any yet."""
+    """Of one item; there need not be any yet."""
 
     path: pathlib.Path
 
     @property
     def state(self) -> dict[str, Any] | None:
-        """Of the slide whose files are there; None: there are none.
+        """Of the item whose files are there; None: there are none.
 
         Raises:
           InputError: the note is damaged.
@@ -33,7 +33,7 @@ class Note:
 
     @property
     def entry(self) -> dict[str, Any] | None:
-        """The slide's entry; None if it is not finished.
+        """The item's entry; None if it is not finished.
 
         Raises:
           InputError: the note is damaged.
@@ -49,7 +49,7 @@ class Note:
         atomic_write(self.path, json.dumps(value).encode())
 
     def remove(self) -> None:
-        """The slide's files are gone."""
+        """The item's files are gone."""
         self.path.unlink(missing_ok=True)
 
     def _read(self) -> dict[str, Any]:
@@ -62,12 +62,12 @@ class Note:
 
 
 def note(folder: pathlib.Path, name: str) -> Note:
-    """The note of a slide in a work folder."""
+    """The note of an item in a work folder."""
     return Note(folder / work_folder.NOTES / f"{name}.json")
 
 
 def states(folder: pathlib.Path) -> dict[str, dict[str, Any]]:
-    """The states of all slides that have a note there, by name."""
+    """The states of all items that have a note there, by name."""
     found = {}
     for path in sorted((folder / work_folder.NOTES).glob("*.json")):
         state = Note(path).state
