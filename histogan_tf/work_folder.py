@@ -69,11 +69,17 @@ def claim(folder: pathlib.Path, identity: dict[str, Any]) -> None:
     except ValueError as error:
         raise InputError(f"{path}: damaged; remove {folder}") from error
     # Through JSON, as tuples become lists there.
-    wanted = json.loads(json.dumps(identity))
+    check_same(there, json.loads(json.dumps(identity)), folder)
+
+
+def check_same(
+    there: dict[str, Any], wanted: dict[str, Any], place: pathlib.Path
+) -> None:
+    """Raises InputError, naming the first difference, if there is one."""
     for key in sorted({*wanted, *there}):
         if there.get(key) != wanted.get(key):
             raise InputError(
-                f"{folder}: unfinished work of another {key}:"
+                f"{place}: unfinished work of another {key}:"
                 f" {_short(there.get(key))} there, {_short(wanted.get(key))}"
                 " now; remove the folder or state the same again"
             )

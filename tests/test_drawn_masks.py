@@ -198,7 +198,10 @@ def test_other_frames_are_not_continued(
         patch.setattr(paint_canvas, "paint_canvas", broken)
         assert synthesize(canvas_size="150x190", output=out, **given)[0] == 130
     code, _, err = synthesize(canvas_size="150x200", output=out, **given)
-    assert code == 2 and "unfinished work of another jobs" in err
+    assert (
+        code == 2
+        and "case_0.ome.tif: unfinished work of another drawn_on" in err
+    )
     assert synthesize(canvas_size="150x190", output=out, **given)[0] == 0
 
 

@@ -5,7 +5,6 @@ um/px. Out: class ids by windows at any um/px; they are painted as they are
 read, never as a whole.
 """
 
-import functools
 import pathlib
 import re
 from dataclasses import dataclass
@@ -116,22 +115,15 @@ def size_of(text: str | None) -> tuple[int, int] | None:
     return height, width
 
 
-@functools.lru_cache
-def _slides(source: str) -> dict[str, pathlib.Path]:
-    """Slides by stem; a folder of thousands is listed once."""
+def _reference(source: str, path: pathlib.Path) -> pathlib.Path:
     from histogan_tf.data.slides import EXTENSIONS as SLIDES
     from histogan_tf.files import list_files
 
-    return {
-        stem_of(path): path for path in reversed(list_files(source, SLIDES))
-    }
-
-
-def _reference(source: str, path: pathlib.Path) -> pathlib.Path:
     if pathlib.Path(source).is_file():
         return pathlib.Path(source)
-    if found := _slides(source).get(stem_of(path)):
-        return found
+    for found in list_files(source, SLIDES):
+        if stem_of(found) == stem_of(path):
+            return found
     raise InputError(
         f"--reference {source}: no slide named {stem_of(path)} there"
     )

@@ -3,8 +3,9 @@
 In: mask files, or annotations, and a style for each of their images. Out: a
 folder of `<mask>_<seed>.ome.tif` files, which appears when all are whole. Until
 then they are in `.<folder>.work` beside it; the same command goes on there
-after whatever interrupted it, and gives the same bytes. What is of masks that
-changed meanwhile is painted anew, of masks that are gone, dropped.
+after whatever interrupted it, and gives the same bytes. Masks that changed
+meanwhile are painted anew, what is of masks that are gone is dropped; other
+styles or sizes are an error, as a mistyped flag must not cost hours.
 """
 
 import functools
@@ -84,6 +85,7 @@ def paint_all(
         work_folder.lasting_directory(request.output, work) as folder,
         progress_bar("paint") as show,
     ):
+        _check(folder, jobs)
 
         def tell(canvases: int, *inside: int) -> None:
             done, total = inside or (canvases, len(jobs))
@@ -126,6 +128,18 @@ def _jobs(
         name, vector = style(stem_of(path), seed)
         values = [float(value) for value in vector]
         yield mask | {"seed": seed, "style_name": name, "style": values}
+
+
+def _check(folder: pathlib.Path, jobs: list[dict[str, Any]]) -> None:
+    """Raises InputError if unfinished work differs in more than masks."""
+    from histogan_tf import work_folder
+
+    for job in jobs:
+        path = folder / _file_name(job)
+        there = item_notes.note(folder, path.name).state
+        if there:
+            there |= {"mask_sha256": job["mask_sha256"]}
+            work_folder.check_same(there, job, path)
 
 
 def _drop_others(folder: pathlib.Path, wanted: set[str]) -> None:
