@@ -47,6 +47,9 @@ def define_flags() -> None:
     flags.DEFINE_integer("labels", 8, "labelled images", 1)
     flags.DEFINE_integer("seeds", 2, "seeds 0, 1, ... of every part", 1)
     flags.DEFINE_list("parts", [], "parts to leave out, one at a time")
+    flags.DEFINE_bool(
+        "table_only", False, "run nothing; print what the results say"
+    )
     flags.mark_flag_as_required("data")
 
 
@@ -61,11 +64,14 @@ def main() -> None:
         pathlib.Path(values.output),
         pathlib.Path(values.results),
     )
-    run(places, values.labels, values.seeds, values.parts)
+    if not values.table_only:
+        run(places, values.labels, values.seeds, values.parts)
     found = [
         machine.read_json(path)
         for path in sorted(places.results.glob("*.json"))
     ]
+    if not found:
+        raise InputError(f"{places.results}: no cell has a result yet")
     both = places.results.with_suffix(".json")
     machine.write_json(both, [_short(result) for result in found])
     ablation_table.chart(both.with_suffix(".png"), found, WHOLE)
