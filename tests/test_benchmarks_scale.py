@@ -141,8 +141,8 @@ def test_step_verdicts_table_and_chart(tmp_path):
 
 def test_lists_of_numbers():
     assert train_step.numbers("batches", ["2", "8"]) == [2, 8]
-    with pytest.raises(InputError, match="--batches: '0'; use numbers from 1"):
-        train_step.numbers("batches", ["0"])
+    with pytest.raises(InputError, match="--batches: '1'; use numbers from 2"):
+        train_step.numbers("batches", ["1"])
     with pytest.raises(InputError, match="--precisions: 'half'; use a or b"):
         train_step.allowed("precisions", ["half"], ("a", "b"))
 
