@@ -15,7 +15,7 @@ A mask-to-image GAN of 70 M parameters (`large_gan.py`) is timed beside them.
 Targets: 45 % of the peak at every stage in bfloat16; bfloat16 1.6 times as
 fast as float32; at 256x256 px, the smallest batch (2: an image with labels, one
 without), 30 times the megapixels a second of the large GAN with as many; at
-most 2 GB for crops of 256 px from images of 1024 px; the first step within 40 s.
+most 2 GB for crops of 256 px from images of 1024 px; the first step in 40 s.
 """
 
 import pathlib
