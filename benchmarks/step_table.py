@@ -122,6 +122,7 @@ def chart(
             label=f"{precision}, batch {batch}",
         )
     left.set(xlabel="stage", ylabel="% of the best convolution")
+    left.set_xticks(sorted({r["stage"] for r in speeds}))
     left.axhline(100 * SHARE, color="grey", linestyle=":")
     left.legend(fontsize=8)
     for stage in sorted({r["stage"] for r in memories}):
