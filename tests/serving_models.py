@@ -82,6 +82,13 @@ def half_plus(folder: pathlib.Path, offset: float = 2.0, wait: float = 0.0):
     return folder
 
 
+def quick_and_slow(folder: pathlib.Path) -> pathlib.Path:
+    """HalfPlus twice: `m`, and `slow`, which takes two seconds."""
+    half_plus(folder / "m" / "1")
+    half_plus(folder / "slow" / "1", wait=2.0)
+    return folder
+
+
 def table(folder: pathlib.Path):
     """A lookup table made from an asset file: {"word"} -> {"place": int64}.
 

@@ -58,3 +58,16 @@ def write_pages(path, levels, mpp, **options):
                 resolutionunit="CENTIMETER",
                 **common | options,
             )
+
+
+def write_tiled(path, image, tile=64):
+    """Writes an RGB image as a tiled TIFF of 2.5 um/px."""
+    tifffile.imwrite(
+        path,
+        image,
+        photometric="rgb",
+        tile=(tile, tile),
+        resolution=(4000, 4000),
+        resolutionunit="CENTIMETER",
+    )
+    return path

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+import slide_files
 import tifffile
 from programs import run_line, run_program
 from shapely import geometry
@@ -34,15 +35,7 @@ def slide(tmp_path_factory, phantom_files):
         tile = images.read_image(phantom_files / "images" / f"tile_{seed}.png")
         image[100:180, place : place + 96] = tile
     path = tmp_path_factory.mktemp("slide") / "case.tif"
-    tifffile.imwrite(
-        path,
-        image,
-        photometric="rgb",
-        tile=(128, 128),
-        resolution=(4000, 4000),
-        resolutionunit="CENTIMETER",
-    )
-    return path
+    return slide_files.write_tiled(path, image, 128)
 
 
 def test_everything_that_can_be_asked_for(segment, slide, tmp_path):

@@ -8,7 +8,7 @@ import pathlib
 
 import numpy as np
 import pytest
-import tifffile
+import slide_files
 from programs import run_program
 
 from histogan_tf import outlines, pictures, read_canvas, window_read
@@ -42,15 +42,7 @@ def write(tmp_path, phantom_files):
         image[20:100, 40:136] = tile
         path = tmp_path / "slides" / f"{name}.tif"
         path.parent.mkdir(exist_ok=True)
-        tifffile.imwrite(
-            path,
-            image,
-            photometric="rgb",
-            tile=(64, 64),
-            resolution=(4000, 4000),
-            resolutionunit="CENTIMETER",
-        )
-        return path
+        return slide_files.write_tiled(path, image)
 
     return write
 

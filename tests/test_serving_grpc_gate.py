@@ -24,10 +24,7 @@ BODY = predict_request(inputs=X).SerializeToString()
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models")
-    serving_models.half_plus(folder / "m" / "1")
-    serving_models.half_plus(folder / "slow" / "1", wait=2.0)
-    return folder
+    return serving_models.quick_and_slow(tmp_path_factory.mktemp("models"))
 
 
 @contextlib.contextmanager

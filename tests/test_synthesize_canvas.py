@@ -45,6 +45,20 @@ def folder(tmp_path):
     return made
 
 
+def interrupted(monkeypatch, at):
+    """Names of the canvases that are begun; Ctrl-C comes when `at` are."""
+    whole, calls = paint_canvas.paint_canvas, []
+
+    def failing(painter, source, target, *values):
+        calls.append(target.name)
+        if len(calls) == at:
+            raise KeyboardInterrupt
+        return whole(painter, source, target, *values)
+
+    monkeypatch.setattr(paint_canvas, "paint_canvas", failing)
+    return calls
+
+
 def test_canvases_are_what_the_program_paints_at_once(
     synthesize, folder, tmp_path
 ):
@@ -72,15 +86,7 @@ def test_canvases_are_what_the_program_paints_at_once(
 def test_an_interrupted_command_goes_on(
     synthesize, folder, tmp_path, monkeypatch
 ):
-    whole, calls = paint_canvas.paint_canvas, []
-
-    def failing(painter, source, target, *values):
-        calls.append(target.name)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return whole(painter, source, target, *values)
-
-    monkeypatch.setattr(paint_canvas, "paint_canvas", failing)
+    calls = interrupted(monkeypatch, 2)
     given = {"masks": folder, "class_ids": True, "canvas": True}
     out = tmp_path / "out"
     code, _, err = synthesize(output=out, **given)
@@ -96,15 +102,7 @@ def test_an_interrupted_command_goes_on(
 def test_masks_that_change_meanwhile_are_painted_anew(
     synthesize, folder, tmp_path, monkeypatch
 ):
-    whole, calls = paint_canvas.paint_canvas, []
-
-    def failing(painter, source, target, *values):
-        calls.append(target.name)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return whole(painter, source, target, *values)
-
-    monkeypatch.setattr(paint_canvas, "paint_canvas", failing)
+    calls = interrupted(monkeypatch, 3)
     given = {"masks": folder, "class_ids": True, "canvas": True}
     # Two of three are finished; then one changes, one goes, one is new.
     tifffile.imwrite(folder / "c.tif", tifffile.imread(folder / "a.tif"))

@@ -35,19 +35,28 @@ def test_nothing_of_killed_writers_is_published(tmp_path):
     assert found == ["masks", "masks/a.tif"]
 
 
-def test_a_kill_at_the_very_end_opens_the_work_to_no_other(
-    tmp_path, monkeypatch
-):
+@contextlib.contextmanager
+def killed_at_the_end(monkeypatch, target, identity):
+    """Work whose folder does not become the target any more."""
+
     def killed(*_):
         raise KeyboardInterrupt
 
-    target = tmp_path / "out"
     with (
         monkeypatch.context() as patch,
         pytest.raises(KeyboardInterrupt),
-        work_folder.lasting_directory(target, {"style": 1}),
+        work_folder.lasting_directory(target, identity) as folder,
     ):
+        yield folder
         patch.setattr(work_folder.os, "replace", killed)
+
+
+def test_a_kill_at_the_very_end_opens_the_work_to_no_other(
+    tmp_path, monkeypatch
+):
+    target = tmp_path / "out"
+    with killed_at_the_end(monkeypatch, target, {"style": 1}):
+        pass
     with (
         pytest.raises(InputError, match="another style: 1 there, 2 now"),
         work_folder.lasting_directory(target, {"style": 2}),
@@ -58,18 +67,10 @@ def test_a_kill_at_the_very_end_opens_the_work_to_no_other(
 def test_notes_stay_to_the_very_end_and_are_not_published(
     tmp_path, monkeypatch
 ):
-    def killed(*_):
-        raise KeyboardInterrupt
-
     target = tmp_path / "out"
-    with (
-        monkeypatch.context() as patch,
-        pytest.raises(KeyboardInterrupt),
-        work_folder.lasting_directory(target, {}) as folder,
-    ):
+    with killed_at_the_end(monkeypatch, target, {}) as folder:
         (folder / work_folder.NOTES).mkdir()
         (folder / work_folder.NOTES / "a.json").write_text("1")
-        patch.setattr(work_folder.os, "replace", killed)
     with work_folder.lasting_directory(target, {}) as folder:
         assert (folder / work_folder.NOTES / "a.json").read_text() == "1"
     assert list(target.iterdir()) == []
