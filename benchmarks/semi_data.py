@@ -73,24 +73,23 @@ def gleason_fold(data: pathlib.Path, labels: int | None, seed: int) -> Fold:
     return _drawn(tiles, [], [test], labels, seed)
 
 
-def glas_patients(data: pathlib.Path) -> pairs.Grouping:
-    """The patient of an image of GlaS.
-
-    Raises:
-      InputError: there is no Grade.csv.
-    """
+def patients(data: pathlib.Path) -> Callable[[str], str] | None:
+    """The patient of an image of GlaS by its name; None of other sets."""
     if not (data / "Grade.csv").is_file():
-        raise InputError(f"{data}: no Grade.csv; the GlaS data set is wanted")
-    return pairs.group_by_table(data / "Grade.csv", "patient ID")
+        return None
+    group_of = pairs.group_by_table(data / "Grade.csv", "patient ID")
+    return lambda name: group_of(pathlib.Path(name))
 
 
 def _glas(data: pathlib.Path) -> tuple[list[Source], list[Source]]:
-    patient = glas_patients(data)
+    patient = patients(data)
+    if patient is None:
+        raise InputError(f"{data}: no Grade.csv; the GlaS data set is wanted")
     train, test = (
         pairs.pair(
             str(data / "images" / f"{name}_*"),
             str(data / "labels" / f"{name}_*"),
-            patient,
+            lambda path: patient(path.name),
             "_anno",
         )
         for name in ("train", "testA")

@@ -73,9 +73,8 @@ def main() -> None:
     both = places.results.with_suffix(".json")
     machine.write_json(both, [_short(result) for result in results])
     semi_table.chart(both.with_suffix(".png"), results)
-    patient = semi_data.glas_patients(places.data)
-    text = semi_table.lines(results, lambda name: patient(pathlib.Path(name)))
-    print("\n".join(text))
+    patient = semi_data.patients(places.data)
+    print("\n".join(semi_table.lines(results, patient)))
     print(f"{both}\n{both.with_suffix('.png')}")
 
 

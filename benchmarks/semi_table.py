@@ -48,8 +48,10 @@ def labels_of(results: list[Result], protocol: str) -> list[int | None]:
     return sorted(found, key=lambda n: (n is None, n or 0))
 
 
-def lines(results: list[Result], patient: statistics.Patients) -> Iterator[str]:
-    """The whole text; `patient` of an image's name."""
+def lines(
+    results: list[Result], patient: statistics.Patients | None
+) -> Iterator[str]:
+    """The whole text; `patient` of an image's name, None: not known."""
     for protocol in dict.fromkeys(r["protocol"] for r in results):
         for score in _SCORES[protocol]:
             yield from _table(results, protocol, score)
@@ -89,10 +91,11 @@ def _differences(results, labels, patient) -> Iterator[str]:
         found = statistics.difference(ours, other, "dice")
         if method == OURS or found is None:
             continue
+        by_patient = found.by_patient(patient) if patient else ()
         yield (
             f"{OURS} - {method}: {100 * found.mean:+.1f},"
             f" seeds x images {_range(found.low, found.high)},"
-            f" seeds x patients {_range(*found.by_patient(patient))},"
+            f" seeds x patients {_range(*by_patient)},"
             f" seeds alone {_range(*(found.by_seed() or ()))}"
             f" ({found.seeds} seeds x {found.images} images)"
         )

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks import semi_data, semi_scores, semi_statistics, semi_table
+from histogan_tf.errors import InputError
 
 
 def test_glas_folds(real_data):
@@ -198,6 +199,18 @@ def test_verdicts(gain, wanted, tmp_path):
     assert f"histogan - supervised: {100 * gain:+.1f}, seeds x images" in text
     semi_table.chart(tmp_path / "chart.png", results)
     assert (tmp_path / "chart.png").stat().st_size > 5000
+
+
+def test_patients_are_known_of_glas_alone(real_data):
+    patient = semi_data.patients(real_data / "glas")
+    assert patient("testA_1") == "4" and patient("testA_10") == "10"
+    assert semi_data.patients(real_data / "gleason") is None
+    base = np.full((2, 4), 0.5)
+    results = cells("cps", 8, base) + cells("histogan", 8, base)
+    text = "\n".join(semi_table.lines(results, None))
+    assert "histogan - cps: +0.0" in text and "seeds x patients -," in text
+    with pytest.raises(InputError, match=r"no Grade\.csv; the GlaS data set"):
+        semi_data.glas_fold(real_data / "gleason", 8, 0)
 
 
 def test_two_seeds_decide_nothing():
