@@ -139,6 +139,18 @@ def test_step_verdicts_table_and_chart(tmp_path):
     assert (tmp_path / "a.png").stat().st_size > 1000
 
 
+def test_a_row_of_several_processes():
+    rows = [
+        row(step_memory_mib=step, process_memory_mib=whole)
+        for step, whole in ((120.0, 900.0), (90.0, 950.0), (100.0, 800.0))
+    ]
+    assert train_step.median_row(rows) == row(
+        step_memory_mib=100.0,
+        process_memory_mib=950.0,
+        repeats_step_memory_mib=[90.0, 100.0, 120.0],
+    )
+
+
 def test_lists_of_numbers():
     assert train_step.numbers("batches", ["2", "8"]) == [2, 8]
     with pytest.raises(InputError, match="--batches: '1'; use numbers from 2"):
