@@ -89,6 +89,12 @@ def of(
     }
 
 
+def labels_of(results: list[Result], protocol: str) -> list[int | None]:
+    """The protocol's numbers of labels, all (None) last."""
+    found = {r["labels"] for r in results if r["protocol"] == protocol}
+    return sorted(found, key=lambda n: (n is None, n or 0))
+
+
 def cell_mean(result: Result, score: str, split: str = TEST) -> float:
     """Mean over the images of a split, or the pooled score `pooled_...`."""
     if score.startswith("pooled_"):

@@ -56,8 +56,9 @@ def define_flags() -> None:
 
 def main() -> None:
     """Runs the cells that are missing, then prints the table."""
-    from benchmarks import semi_data, semi_table
+    from benchmarks import semi_chart, semi_data, semi_table
     from benchmarks.semi_cells import Places
+    from benchmarks.semi_methods import METHODS
 
     values = flags.FLAGS
     places = Places(
@@ -72,7 +73,8 @@ def main() -> None:
         raise InputError(f"{places.results}: no cell has a result yet")
     both = places.results.with_suffix(".json")
     machine.write_json(both, [_short(result) for result in results])
-    semi_table.chart(both.with_suffix(".png"), results)
+    scores = {p: found[0] for p, found in semi_table.SCORES.items()}
+    semi_chart.chart(both.with_suffix(".png"), results, list(METHODS), scores)
     patient = semi_data.patients(places.data)
     print("\n".join(semi_table.lines(results, patient)))
     print(f"{both}\n{both.with_suffix('.png')}")

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from benchmarks import semi_data, semi_scores, semi_statistics, semi_table
+from benchmarks import (
+    semi_chart,
+    semi_data,
+    semi_scores,
+    semi_statistics,
+    semi_table,
+)
 from histogan_tf.errors import InputError
 
 
@@ -197,7 +203,9 @@ def test_verdicts(gain, wanted, tmp_path):
     assert found == wanted
     text = "\n".join(semi_table.lines(results, str))
     assert f"histogan - supervised: {100 * gain:+.1f}, seeds x images" in text
-    semi_table.chart(tmp_path / "chart.png", results)
+    semi_chart.chart(
+        tmp_path / "chart.png", results, ["cps", "histogan"], {"native": "dice"}
+    )
     assert (tmp_path / "chart.png").stat().st_size > 5000
 
 
@@ -211,6 +219,15 @@ def test_patients_are_known_of_glas_alone(real_data):
     assert "histogan - cps: +0.0" in text and "seeds x patients -," in text
     with pytest.raises(InputError, match=r"no Grade\.csv; the GlaS data set"):
         semi_data.glas_fold(real_data / "gleason", 8, 0)
+
+
+def test_xnet128_stands_beside_the_published_tables():
+    found = cells("histogan", 17, np.full((3, 4), 0.9))
+    pooled = {"dice": 0.9, "jaccard": 0.8}
+    results = [r | {"protocol": "xnet128", "pooled": pooled} for r in found]
+    text = "\n".join(semi_table.lines(results, None))
+    assert "90.0 +- 0.0 (3)" in text and "89.2 80.5" in text
+    assert "PASS  xnet128: pooled Dice 0.900 >= 0.895" in text
 
 
 def test_two_seeds_decide_nothing():
