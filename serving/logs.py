@@ -15,7 +15,6 @@ import threading
 import traceback
 from typing import Any, TextIO
 
-FORMATS = ("text", "json")
 _LONGEST = 4000  # characters of a value
 _SOUND_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
@@ -24,7 +23,7 @@ class Log:
     """Writes events."""
 
     def __init__(self, form: str = "text", stream: TextIO | None = None):
-        """Arguments: one of FORMATS; where to, stderr by default."""
+        """Arguments: text or json; where to, stderr by default."""
         self._write = {"text": _as_text, "json": _as_json}[form]
         self._stream = stream or sys.stderr
         self._lock = threading.Lock()

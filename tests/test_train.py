@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -280,6 +281,17 @@ def test_a_run_of_other_records(train, records, tmp_path):
     run.write_json(run.data_path, {"hash": "f" * 64})
     path = write_config(tmp_path / "config.json", config)
     refused(train(config=path), "other records: hash ffffffffffff there")
+
+
+def test_records_that_changed_since_ingest(train, records, tmp_path):
+    copy = tmp_path / "records"
+    shutil.copytree(records, copy)
+    shard = next(copy.rglob("*.tfrecord*"))
+    content = bytearray(shard.read_bytes())
+    content[-1] ^= 1
+    shard.write_bytes(content)
+    refused(train(data=copy, verify_data=True), str(shard), "SHA-256 is ")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_config_file_changes_single_fields_of_the_preset(

@@ -66,6 +66,11 @@ flags.DEFINE_integer("look_every", 250, "Steps between pictures.", 1)
 flags.DEFINE_integer(
     "restarts", 10, "How often to wait for a lost worker and go on.", 0
 )
+flags.DEFINE_bool(
+    "verify_data",
+    False,
+    "Read all records first and compare them with the manifest's SHA-256.",
+)
 flags.mark_flags_as_required(["data", "run_dir"])
 
 
@@ -144,6 +149,8 @@ def train() -> None:
     from trainer.team import Team
 
     manifest = manifests.load(FLAGS.data)
+    if FLAGS.verify_data:
+        manifests.verify(manifest)
     config = sources.effective(settings(), manifest)
     sources.check_data(config, manifest)
     chosen = phases.numbers(FLAGS.stages, len(config.stages))

@@ -21,7 +21,6 @@ from histogan_tf.report.facts import Row, StageGrid
 SIDE = 512
 VARIANTS = 3
 
-Images = list[np.ndarray]
 Progress = Callable[[int, int, str], None]
 
 
