@@ -1,8 +1,7 @@
 """What the ablation prints, and its chart.
 
 In: the cells' results. Out: Dice on the validation images, and what leaving
-out a part costs: paired differences over images and seeds; what painting
-buys where nothing else but real labels teaches.
+out a part costs: paired differences over images and seeds.
 """
 
 import pathlib
@@ -10,10 +9,7 @@ from collections.abc import Iterator
 
 from benchmarks import machine
 from benchmarks import semi_statistics as statistics
-from benchmarks.semi_statistics import VALIDATION, Difference, Result
-
-# Their difference is painting alone.
-_PAINTED, _BARE = "no_pseudo_labels", "real_labels_only"
+from benchmarks.semi_statistics import VALIDATION, Result
 
 
 def parts_of(results: list[Result]) -> list[tuple[str, int]]:
@@ -30,29 +26,15 @@ def lines(results: list[Result], whole: str) -> Iterator[str]:
     for part, labels in parts_of(results):
         cells = statistics.of(results, "native", part, labels)
         found = statistics.summary(cells, "dice", VALIDATION)
+        base = statistics.of(results, "native", whole, labels)
+        gap = statistics.difference(cells, base, "dice", VALIDATION)
         text = f"{labels} labels  {part:24}{100 * found.mean:6.1f}"
-        gap = _gap(results, part, whole, labels)
-        yield text if part == whole or gap is None else f"{text}  {_text(gap)}"
-    for labels in dict.fromkeys(labels for _, labels in parts_of(results)):
-        gap = _gap(results, _PAINTED, _BARE, labels)
-        if gap:
-            yield f"{labels} labels  painting alone buys   {_text(gap)}"
-
-
-def _gap(
-    results: list[Result], part: str, other: str, labels: int
-) -> Difference | None:
-    one, two = (
-        statistics.of(results, "native", m, labels) for m in (part, other)
-    )
-    return statistics.difference(one, two, "dice", VALIDATION)
-
-
-def _text(gap: Difference) -> str:
-    return (
-        f"{100 * gap.mean:+5.1f}  ({100 * gap.low:+.1f} to"
-        f" {100 * gap.high:+.1f}), {gap.seeds} seeds"
-    )
+        if part != whole and gap:
+            text += (
+                f"  {100 * gap.mean:+5.1f}  ({100 * gap.low:+.1f} to"
+                f" {100 * gap.high:+.1f}), {gap.seeds} seeds"
+            )
+        yield text
 
 
 def chart(path: pathlib.Path, results: list[Result], whole: str) -> None:
@@ -62,7 +44,11 @@ def chart(path: pathlib.Path, results: list[Result], whole: str) -> None:
 
     rows = []
     for part, labels in parts_of(results):
-        gap = _gap(results, part, whole, labels)
+        cells, base = (
+            statistics.of(results, "native", name, labels)
+            for name in (part, whole)
+        )
+        gap = statistics.difference(cells, base, "dice", VALIDATION)
         if part != whole and gap:
             rows.append((f"{part} ({labels})", gap))
     figure = Figure(figsize=(7, 1.2 + 0.4 * len(rows)), layout="constrained")

@@ -60,8 +60,6 @@ def _own_stains(config: Config) -> Config:
 PARTS: dict[str, Part] = {
     "no_painting": _segmenter(synthetic=0.0),
     "no_pseudo_labels": _segmenter(pseudo_labels=False),
-    # What `no_pseudo_labels` is held against: painting, alone, buys the rest.
-    "real_labels_only": _segmenter(synthetic=0.0, pseudo_labels=False),
     "no_restain": Part(_own_stains, same_teachers=False),
     "no_unlabelled_critic": _losses(unlabelled=0.0),
     "two_stages": _finest_stages(2),

@@ -43,17 +43,6 @@ def test_table_by_hand(found, tmp_path):
     assert (tmp_path / "a.png").stat().st_size > 3000
 
 
-def test_what_painting_buys_by_itself(tmp_path):
-    save(tmp_path, "no_pseudo_labels", 1, [0.65, 0.75], labels=17)
-    save(tmp_path, "real_labels_only", 1, [0.6, 0.7], labels=17)
-    files = sorted(tmp_path.glob("*.json"))
-    results = [json.loads(path.read_text()) for path in files]
-    *_, last = ablation_table.lines(results, ablation.WHOLE)
-    assert last == (
-        "17 labels  painting alone buys    +5.0  (+5.0 to +5.0), 1 seeds"
-    )
-
-
 def test_an_unknown_part_is_told_before_anything_is_trained(tmp_path):
     places = Places(tmp_path, tmp_path, tmp_path)
     with pytest.raises(InputError, match="--parts 'no_gan'; allowed are no_p"):
