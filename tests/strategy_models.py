@@ -25,6 +25,7 @@ stage = StageConfig(8, 4, 5, 2.0, small, small, small)
 alone = SegmenterConfig(8, 4, 5, network=small)
 config = Config(stages=(stage, stage), segmenter=alone, noise_channels=2)
 weights = tf.constant([1.0, 2.0])
+LOOP = loop.LoopSettings()
 styles = tf.constant(np.random.default_rng(1).normal(size=(3, 6)), tf.float32)
 
 
@@ -93,7 +94,7 @@ def calibrate(model):
     calibration.calibrate(model.average_segmenter, tiles)
 
 
-def train(build, strategy, folder: pathlib.Path):
+def train(build, strategy, folder: pathlib.Path, every=LOOP):
     """Five steps of four images; gives the watcher."""
     # Not 3: there one input of a leaky ReLU in stage 0's critic lies 1.2e-7
     # from zero at the fourth step, and its slope depends on rounding.
@@ -101,5 +102,5 @@ def train(build, strategy, folder: pathlib.Path):
         "test", folder, 5, 4, build, batches, seed=4, finish=calibrate
     )
     kept = Keep()
-    loop.run(phase, strategy, loop.LoopSettings(), kept)
+    loop.run(phase, strategy, every, kept)
     return kept

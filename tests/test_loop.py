@@ -88,6 +88,24 @@ def test_logs_are_means_and_checkpoints_are_kept(tmp_path):
     assert loop.is_complete(phase)
 
 
+def test_a_step_by_xla_learns_the_same(tmp_path):
+    import strategy_models
+
+    found = {}
+    for jit in (False, True):
+        kept = strategy_models.train(
+            strategy_models.builds["segmenter"],
+            strategies.one(),
+            tmp_path / str(jit),
+            loop.LoopSettings(jit_compile=jit),
+        )
+        found[jit] = [v.numpy() for v in kept.model.variables]
+    for plain, by_xla in zip(*found.values(), strict=True):
+        np.testing.assert_allclose(plain, by_xla, atol=1e-5)
+    # Not the same function twice: XLA rounds in its own way.
+    assert any((a != b).any() for a, b in zip(*found.values(), strict=True))
+
+
 def test_a_complete_phase_is_left_alone(tmp_path):
     train(make_phase(tmp_path))
     before = stored_weight(tmp_path)

@@ -208,6 +208,10 @@ def refused(result, *parts):
         ({"save_every": 0}, ["--save_every=0"]),
         ({"strategy": "multi_worker"}, ["TF_CONFIG: not set"]),
         (
+            {"strategy": "mirrored", "jit_compile": True},
+            ["--jit_compile with --strategy=mirrored", "--strategy=one"],
+        ),
+        (
             {"stages": "0,2"},
             ["--stages: no stage '2'", "0 (the coarsest) to 1"],
         ),

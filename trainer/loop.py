@@ -56,11 +56,15 @@ class Phase:
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """How often, in steps, to log and to save; checkpoints to keep."""
+    """How often, in steps, to log and to save; checkpoints to keep.
+
+    `jit_compile`: see `make_advance`.
+    """
 
     log_every: int = 50
     save_every: int = 500
     keep: int = 2
+    jit_compile: bool = False
 
 
 class Watcher(Protocol):
@@ -141,7 +145,7 @@ def run(
     if done >= phase.steps:
         return
     totals = Totals(model.term_names)
-    advance = make_advance(model, strategy, totals, step)
+    advance = make_advance(model, strategy, totals, step, settings.jit_compile)
     batches = iter(distribute(phase, team, done))
     watcher.begin(model, done)
     try:
@@ -247,13 +251,20 @@ def make_advance(
     strategy: tf.distribute.Strategy,
     totals: Totals,
     step: tf.Variable,
+    jit_compile: bool = False,
 ) -> Callable[[dict[str, tf.Tensor]], None]:
-    """One traced training step over all replicas."""
+    """One traced training step over all replicas.
+
+    `jit_compile`: by XLA, where one replica is all.
+    """
 
     def shares(batch):
         # One vector, so that one message between machines carries all terms.
         terms = model.train_step(batch)
         return tf.stack([terms[name] for name in totals.names])
+
+    if jit_compile:
+        shares = tf.function(shares, autograph=False, jit_compile=True)
 
     # Nothing in a step is for AutoGraph, which doubles the time of tracing.
     @tf.function(autograph=False)

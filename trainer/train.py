@@ -3,7 +3,7 @@
     python -m trainer.train --data D --run_dir R --preset demo
         [--config F] [--set a.b=c ...] [--stages 0,2]
         [--strategy one|mirrored|multi_worker]
-        [--precision auto|float32|bfloat16]
+        [--precision auto|float32|bfloat16] [--jit_compile]
 
 Run it again with the same flags to resume: it goes on at the first
 unfinished phase, from that phase's newest checkpoint.
@@ -58,6 +58,11 @@ flags.DEFINE_enum(
     ["auto", "float32", "bfloat16"],
     "Arithmetic; auto takes an existing run's, else bfloat16 where all GPUs"
     " (without any, the CPU) have it.",
+)
+flags.DEFINE_bool(
+    "jit_compile",
+    False,
+    "Compile each phase's step by XLA, which takes minutes; for one GPU.",
 )
 flags.DEFINE_integer("seed", None, "Of all draws; over the preset's.")
 flags.DEFINE_integer("log_every", 50, "Steps between curve points.", 1)
@@ -148,6 +153,11 @@ def train() -> None:
     )
     from trainer.team import Team
 
+    if FLAGS.jit_compile and FLAGS.strategy != "one":
+        raise InputError(
+            f"--jit_compile with --strategy={FLAGS.strategy}: not allowed; use"
+            " it with --strategy=one"
+        )
     manifest = manifests.load(FLAGS.data)
     if FLAGS.verify_data:
         manifests.verify(manifest)
@@ -196,7 +206,9 @@ def _train_phase(
     done = loop.is_complete(phase)
     if team.same(done, f"{phase.folder}: whether it is complete"):
         return
-    every = loop.LoopSettings(FLAGS.log_every, FLAGS.save_every)
+    every = loop.LoopSettings(
+        FLAGS.log_every, FLAGS.save_every, jit_compile=FLAGS.jit_compile
+    )
     what = f"phase {phase.name} is being trained"
     with contextlib.ExitStack() as stack:
         team.led(
