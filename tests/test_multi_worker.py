@@ -89,8 +89,8 @@ def start(run, strategy, prepare):
 
 def dies():
     make = loop.make_advance
-    def made(model, strategy, totals, step):
-        advance = make(model, strategy, totals, step)
+    def made(model, strategy, totals, step, *more):
+        advance = make(model, strategy, totals, step, *more)
         def counted(batch):
             advance(batch)
             if isinstance(model, StageModel) and int(step.numpy()) == 3:

@@ -67,8 +67,8 @@ def taught(model):
 def after(wanted_model, wanted):
     """When the phase of that model has done some steps."""
     make = loop.make_advance
-    def made(model, strategy, totals, step):
-        advance = make(model, strategy, totals, step)
+    def made(model, strategy, totals, step, *more):
+        advance = make(model, strategy, totals, step, *more)
         def counted(batch):
             advance(batch)
             if wanted_model(model) and int(step.numpy()) == wanted:
