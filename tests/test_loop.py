@@ -89,12 +89,17 @@ def test_logs_are_means_and_checkpoints_are_kept(tmp_path):
 
 
 def test_a_step_by_xla_learns_the_same(tmp_path):
-    import strategy_models
+    import strategy_models as small
+
+    def build():
+        lessons = small.some_lessons[:1]
+        rates = small.config.optimizer
+        return small.SegmenterModel(small.alone, rates, 2, lessons)
 
     found = {}
     for jit in (False, True):
-        kept = strategy_models.train(
-            strategy_models.builds["segmenter"],
+        kept = small.train(
+            build,
             strategies.one(),
             tmp_path / str(jit),
             loop.LoopSettings(jit_compile=jit),
