@@ -11,6 +11,8 @@ BatchingSession, also where that hurts:
 - A timeout counts from the call on. A batch is dropped only when all of its
   callers are too late; otherwise it runs up to the latest deadline.
 - Outputs without a row for every input row are an error.
+- A run that feeds and fetches other tensors than a signature has, as one with
+  an output filter, is not batched.
 """
 
 import dataclasses
@@ -21,6 +23,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from tensorflow.core.protobuf import meta_graph_pb2
 
 from serving import batch_merge, status
 from serving.batch_parameters import BatchParameters, read_model
@@ -44,6 +47,8 @@ class BatchRecord:
 
 
 Observer = Callable[[BatchRecord], None]
+# Names of the tensors that are fed and fetched.
+_Key = tuple[tuple[str, ...], tuple[str, ...]]
 
 
 class BatchingServable(Servable):
@@ -64,7 +69,8 @@ class BatchingServable(Servable):
         self._servable, self._scheduler = servable, scheduler
         self._parameters, self._limits = parameters, limits
         self._observe = observe
-        self._queues: dict[tuple, BatchQueue] = {}
+        self._declared = {_key(s) for s in self.signatures.values()}
+        self._queues: dict[_Key, BatchQueue] = {}
         self._lock = threading.Lock()
 
     def run(
@@ -79,8 +85,11 @@ class BatchingServable(Servable):
           ServingError: the queue is full or the wait was too long; the
             inputs cannot be batched; or the joint run failed.
         """
+        key = tuple(sorted(feeds)), tuple(sorted(set(fetches)))
+        if key not in self._declared:
+            return self._servable.run(feeds, fetches, timeout)
         size = batch_merge.batch_size(feeds)
-        queue = self._queue(tuple(sorted(feeds)), tuple(sorted(set(fetches))))
+        queue = self._queue(key)
         deadline = time.monotonic() + timeout if timeout else None
         parts = queue.schedule(Task(feeds, fetches, size, deadline))
         results = [_result(part) for part in parts]
@@ -95,16 +104,14 @@ class BatchingServable(Servable):
         self._queues.clear()
         self._servable.close()
 
-    def _queue(
-        self, feeds: tuple[str, ...], fetches: tuple[str, ...]
-    ) -> BatchQueue:
+    def _queue(self, key: _Key) -> BatchQueue:
         with self._lock:
-            if (feeds, fetches) not in self._queues:
-                process = functools.partial(self._process, list(fetches))
-                self._queues[feeds, fetches] = self._scheduler.add_queue(
+            if key not in self._queues:
+                process = functools.partial(self._process, list(key[1]))
+                self._queues[key] = self._scheduler.add_queue(
                     self._parameters.queue_settings(), process
                 )
-            return self._queues[feeds, fetches]
+            return self._queues[key]
 
     def _process(self, fetches: list[str], tasks: list[Task]) -> None:
         """Runs a batch; all of its callers get their outputs or one error."""
@@ -142,6 +149,12 @@ class BatchingServable(Servable):
         found = self._servable.run(feeds, fetches, timeout)
         outputs = dict(zip(fetches, found, strict=True))
         return batch_merge.split(tasks, rows, outputs)
+
+
+def _key(signature: meta_graph_pb2.SignatureDef) -> _Key:
+    sides = signature.inputs, signature.outputs
+    feeds, fetches = ({info.name for info in s.values()} for s in sides)
+    return tuple(sorted(feeds)), tuple(sorted(fetches))
 
 
 def _result(task: Task) -> list[np.ndarray]:

@@ -219,7 +219,8 @@ class ServingClient:
     def wait_ready(self, timeout: float, poll: float = 0.2) -> None:
         """Returns once every version is AVAILABLE.
 
-        Versions that ended without an error, as after a swap, do not count.
+        Versions that ended without an error, as after a swap, do not count,
+        nor do failed ones that are older than one that serves.
 
         Raises:
           RequestError: a version failed to load; or `timeout` seconds passed.
@@ -248,7 +249,9 @@ class ServingClient:
             if error.code not in _NOT_YET:
                 raise
             return error.details
-        failed = [v for v in versions if v.error]
+        served = [v.version for v in versions if v.state == "AVAILABLE"]
+        newest = max(served, default=-1)
+        failed = [v for v in versions if v.error and v.version > newest]
         if failed:
             raise RequestError(
                 grpc.StatusCode.UNAVAILABLE,

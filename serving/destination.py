@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from histogan_tf.errors import InputError
 from histogan_tf.files import atomic_directory, sync
+from serving import versions
 
 MODEL_FILE = "saved_model.pb"
 _ASIDE = ".rolled_back."
@@ -34,8 +35,13 @@ class Destination:
         return self._children("").get(version, self.folder / str(version))
 
     def versions(self) -> list[int]:
-        """Versions that a server sees, newest first."""
-        return sorted(self._children(""), reverse=True)
+        """Versions that a server sees, newest first.
+
+        A folder without a graph, as one half copied, is not among them.
+        """
+        found = self._children("").items()
+        whole = [n for n, path in found if versions.is_complete(path)]
+        return sorted(whole, reverse=True)
 
     def aside(self) -> list[int]:
         """Versions that were rolled back, newest first."""
@@ -49,7 +55,7 @@ class Destination:
         """Raises InputError unless `version` would become the newest."""
         if not 0 <= version <= _LARGEST:
             raise InputError(f"version {version}: 0..{_LARGEST} is allowed")
-        newest = max(self.versions(), default=-1)
+        newest = max(self._children(""), default=-1)
         if version <= newest:
             raise InputError(
                 f"{self.folder}: version {version} is not above {newest}, which"
@@ -81,16 +87,21 @@ class Destination:
         never takes up one of the others.
 
         Raises:
-          InputError: there is no such version.
+          InputError: there is no such version, or it is not whole.
         """
-        aside = self._children(_ASIDE)
-        if version in aside and version not in self.versions():
-            aside[version].rename(self.folder / str(version))
-        elif version not in self.versions():
+        served, aside = self._children(""), self._children(_ASIDE)
+        path = served.get(version) or aside.get(version)
+        if path is None:
             raise InputError(
                 f"{self.folder}: no version {version}; {self.listing()}"
             )
-        served = self._children("")
+        if not versions.is_complete(path):
+            raise InputError(
+                f"{path}: no {MODEL_FILE} in it; a server would pass it over;"
+                f" {self.listing()}"
+            )
+        if version not in served:
+            path.rename(self.folder / str(version))
         for newer in sorted(v for v in served if v > version):
             served[newer].rename(self.folder / f"{_ASIDE}{newer}")
         sync(self.folder)

@@ -20,7 +20,10 @@ from serving.budget import Budget
 HEADER_BYTES = 2**14
 _PIECE = 2**16
 _REQUEST_LINE = re.compile(r"([A-Z]{1,16}) (\S{1,8192}) HTTP/1\.([01])")
-_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*?)[ \t]*")
+# No blanks beside the value here: they could be matched in many ways, and
+# trying all of them takes hours.
+_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\r\n\0]*)")
+_ONCE = ("content-length", "host", "transfer-encoding")
 _LENGTH = re.compile(r"\d{1,18}")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[^\r\n]*)?\r\n")
 
@@ -100,16 +103,24 @@ def parse_head(data: bytes) -> Head:
         header = _HEADER.fullmatch(row)
         if not header:
             raise _bad("Malformed header")
-        name = header[1].lower()
+        name, value = header[1].lower(), header[2].strip(" \t")
         # Two lengths are how requests are smuggled past a proxy.
-        if name in headers and name in ("content-length", "host"):
+        if name in headers and name in _ONCE:
             raise _bad(f"Header {name} twice")
-        if name == "content-length" and not _LENGTH.fullmatch(header[2]):
+        if name == "content-length" and not _LENGTH.fullmatch(value):
             raise _bad("Malformed Content-Length")
-        headers[name] = header[2]
-    asked = headers.get("connection", "").lower()
-    keep = asked != "close" if minor == "1" else asked == "keep-alive"
+        if name == "connection" and name in headers:
+            value = f"{headers[name]},{value}"
+        headers[name] = value
+    if minor == "0" and "transfer-encoding" in headers:
+        raise _bad("Transfer-Encoding in HTTP/1.0")
+    keep = _keeps_alive(headers.get("connection", ""), minor)
     return Head(method, target.partition("?")[0], headers, keep)
+
+
+def _keeps_alive(connection: str, minor: str) -> bool:
+    asked = {token.strip(" \t") for token in connection.lower().split(",")}
+    return "close" not in asked and (minor == "1" or "keep-alive" in asked)
 
 
 def _bad(text: str) -> HttpError:
@@ -124,11 +135,15 @@ def _too_large(most: int) -> HttpError:
 
 
 class BodyReader:
-    """Reads one body; `held` bytes are taken from the budget meanwhile."""
+    """Reads one body; `held` bytes are taken from the budget meanwhile.
+
+    `came` is told after each piece how many bytes of it there are.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, most: int, budget: Budget):
         self._reader, self._most, self._budget = reader, most, budget
-        self.held = 0
+        self.held = self._read = 0
+        self.came: Callable[[int], None] = lambda count: None
 
     async def read(self, head: Head) -> bytes:
         """The body as it was sent; b"" without one.
@@ -162,6 +177,8 @@ class BodyReader:
                 raise asyncio.IncompleteReadError(b"", count)
             self.take(len(piece))
             data += piece
+            self._read += len(piece)
+            self.came(self._read)
         return bytes(data)
 
     async def _chunked(self) -> bytes:

@@ -6,8 +6,9 @@ server whose connections, bytes and times are bounded:
 - A connection without a request costs a few kB; the longest idle one gives
   way when there are too many.
 - No part waits for an acknowledgement (`http_packets.py`).
-- Head and body must come within a time that grows with the body's length; so
-  must the client read its answer. Slow clients hold no worker thread.
+- A head must come within a time, a body no slower than a rate and without a
+  long pause; so must the client read its answer. Slow clients hold no worker
+  thread, and silent ones no place for long.
 
 The standard library's `http.server` gives every connection a thread for as
 long as its client likes.
@@ -44,9 +45,10 @@ _TOO_SLOW = "The request came too slowly"
 class HttpLimits:
     """Bounds of one server; seconds and bytes, all above 0.
 
-    `idle`: seconds between requests. `head`: seconds for request line and
-    headers. `rate`: bytes a second below which a client is too slow, after
-    the seconds of `head`. `held_bytes`: of all bodies at once.
+    `idle`: seconds between requests, and between the pieces of one. `head`:
+    seconds for request line and headers. `rate`: bytes a second below which a
+    client is too slow, after the seconds of `head`. `held_bytes`: of all
+    bodies at once.
     """
 
     body_bytes: int = 2**28
@@ -148,9 +150,8 @@ class HttpServer:
         try:
             while await self._exchange(connection):
                 # To the end of the order.
-                self._connections[connection] = self._connections.pop(
-                    connection
-                )
+                same = self._connections.pop(connection)
+                self._connections[connection] = same
         except (OSError, EOFError, TimeoutError, asyncio.LimitOverrunError):
             pass  # the client went away, or is too slow to be told anything
         finally:
@@ -247,11 +248,14 @@ class HttpServer:
         if head.headers.get("expect", "").lower() == "100-continue":
             writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         http_packets.acknowledge(writer)
-        # In chunks, as much may come as is allowed.
-        expected = head.length or self._limits.body_bytes
-        expected = min(expected, self._limits.body_bytes)
+        now = self._thread.loop.time
+        start, idle = now(), self._limits.idle
         try:
-            async with asyncio.timeout(self._seconds(expected)):
+            async with asyncio.timeout(self._limits.head) as clock:
+                # By what has come, not by what a client says will come.
+                body.came = lambda count: clock.reschedule(
+                    min(start + self._seconds(count), now() + idle)
+                )
                 sent = await body.read(head)
         except TimeoutError as error:
             raise HttpError(HTTPStatus.REQUEST_TIMEOUT, _TOO_SLOW) from error

@@ -198,6 +198,9 @@ class ModelManager:
             if self._closed.is_set():
                 raise status.unavailable("The server is shutting down")
             old = self._config
+            if model_config.is_empty(config, old):
+                _LOG.info("Taking no action for empty config.")
+                return set()
             model_config.check(config, old)
             self._labels = labels.assign(
                 config,

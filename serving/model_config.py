@@ -53,6 +53,24 @@ def read(path: str) -> ModelServerConfig:
         ) from error
 
 
+def is_empty(new: ModelServerConfig, old: ModelServerConfig) -> bool:
+    """Whether a config says nothing, so that nothing is to be done.
+
+    A server may start so, and learn its models by a reload.
+
+    Raises:
+      ServingError: FAILED_PRECONDITION: the old one lists models.
+    """
+    if new.WhichOneof("config"):
+        return False
+    if old.WhichOneof("config"):
+        raise status.failed_precondition(
+            "Cannot transition to requested config. It is only legal to"
+            " transition from one ModelConfigList to another."
+        )
+    return True
+
+
 def check(new: ModelServerConfig, old: ModelServerConfig) -> None:
     """Checks a config, and that it may take the old one's place.
 

@@ -39,7 +39,7 @@ def find(base: pathlib.Path) -> dict[int, pathlib.Path]:
     found: dict[int, pathlib.Path] = {}
     for name in sorted(os.listdir(base)):
         value = number(name)
-        if value is None or not _complete(base / name):
+        if value is None or not is_complete(base / name):
             continue
         if value in found:
             _LOG.warning(
@@ -53,7 +53,8 @@ def find(base: pathlib.Path) -> dict[int, pathlib.Path]:
     return found
 
 
-def _complete(folder: pathlib.Path) -> bool:
+def is_complete(folder: pathlib.Path) -> bool:
+    """Whether a server takes a version's folder up: its graph is there."""
     return any((folder / name).is_file() for name in SAVED_MODEL_FILES)
 
 

@@ -10,6 +10,25 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # As the programs do, so that both give the same.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+# A file stays in one process, so the longest begin first: else one of two
+# processes ends minutes after the other.
+LONGEST = (
+    "test_multi_worker.py",
+    "test_train.py",
+    "test_semi_methods.py",
+    "test_end_to_end.py",
+    "test_strategies.py",
+    "test_stages.py",
+    "test_benchmarks_scale.py",
+    "test_dataset.py",
+    "test_traces.py",
+)
+
+
+def pytest_collection_modifyitems(items) -> None:
+    """Puts the longest files first, and leaves all else in its order."""
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
 
 
 @pytest.fixture(scope="session")

@@ -29,8 +29,14 @@ def make(request):
     records, made = [], []
 
     def function(model=half_plus_two, **values):
-        inputs, outputs = {"x": "DT_FLOAT"}, {"y": "DT_FLOAT"}
-        wrapped = FunctionServable({"s": signature(inputs, outputs)}, model)
+        outputs = (["y"], ["y", "square"], ["total"])
+        signatures = {
+            "+".join(names): signature(
+                {"x": "DT_FLOAT"}, dict.fromkeys(names, "DT_FLOAT")
+            )
+            for names in outputs
+        }
+        wrapped = FunctionServable(signatures, model)
         batcher = Batcher(
             BatchParameters(num_batch_threads=2, **values),
             observe=records.append,
@@ -77,8 +83,8 @@ def test_calls_of_several_rows(make):
     assert len(wrapped.calls) == 1
 
 
-def test_other_outputs_are_another_queue(make):
-    servable, wrapped, _ = make(max_batch_size=4)
+def test_each_signature_has_a_queue(make):
+    servable, wrapped, records = make(max_batch_size=4)
     found = ask(servable, 3, fetches=["square:0", "y:0", "square:0"])
     assert [one.tolist() for one in found] == [[9], [3.5], [9]]
     assert ask(servable, 3)[0].tolist() == [3.5]
@@ -86,6 +92,14 @@ def test_other_outputs_are_another_queue(make):
         ["square:0", "y:0"],
         ["y:0"],
     ]
+    assert len(records) == 2
+
+
+def test_what_no_signature_has_is_not_batched(make):
+    servable, wrapped, records = make(max_batch_size=4)
+    (found,) = ask(servable, 1, 2, 3, 4, 5, fetches=["square:0"])
+    assert found.tolist() == [1, 4, 9, 16, 25]
+    assert len(wrapped.calls) == 1 and not records
 
 
 def test_batches_are_filled_up_to_an_allowed_size(make):
@@ -183,7 +197,8 @@ def test_a_split_request_fails_when_one_part_does(make):
 
 def test_parameters_of_the_model(tmp_path):
     batcher = Batcher(BatchParameters(num_batch_threads=1), per_model=True)
-    wrapped = FunctionServable({}, half_plus_two)
+    one = signature({"x": "DT_FLOAT"}, {"y": "DT_FLOAT"})
+    wrapped = FunctionServable({"s": one}, half_plus_two)
     assert batcher.wrap(wrapped, tmp_path) is wrapped
     (tmp_path / MODEL_FILE).write_text("max_batch_size { value: 2 }")
     servable = batcher.wrap(wrapped, tmp_path)

@@ -127,6 +127,8 @@ LOADING = [(2, "LOADING", 0, "")]
         [(2, "AVAILABLE", 0, "")],
         [(3, "AVAILABLE", 0, ""), (2, "AVAILABLE", 0, "")],
         [(3, "AVAILABLE", 0, ""), (2, "END", 0, "")],  # swapped out
+        # The one before it could not be loaded.
+        [(3, "AVAILABLE", 0, ""), (2, "END", 3, "bad"), (1, "END", 0, "")],
     ],
 )
 def test_ready_when_all_are_available(connect, last):
@@ -151,6 +153,13 @@ def test_a_failed_version_ends_the_wait_at_once(connect):
     with pytest.raises(RequestError, match=r"version 2: no saved_model\.pb"):
         connect(fake).wait_ready(30, poll=0.01)
     assert time.monotonic() - start < 10 and len(fake.requests) == 2
+
+
+def test_a_failed_version_counts_beside_an_older_that_serves(connect):
+    fake = Fake()
+    fake.states = [[(3, "END", 3, "bad"), (2, "AVAILABLE", 0, "")]]
+    with pytest.raises(RequestError, match="version 3: bad"):
+        connect(fake).is_ready()
 
 
 def test_the_wait_ends_and_says_where_it_stood(connect):

@@ -14,6 +14,7 @@ from serving.destination import Destination
 def make(folder, *names):
     for name in names:
         (folder / name).mkdir(parents=True)
+        (folder / name / "saved_model.pb").touch()
     return Destination(folder)
 
 
@@ -81,6 +82,21 @@ def test_serve_goes_back_and_forward(tmp_path):
     assert (target.versions(), target.aside()) == ([3, 2, 1], [4])
     with pytest.raises(InputError, match=r"no version 9; versions: 3, 2, 1; "):
         target.serve(9)
+
+
+def test_what_is_half_copied_is_no_version(tmp_path, export):
+    target = make(tmp_path / "m", "1", "3", ".rolled_back.4")
+    (tmp_path / "m" / "2" / "variables").mkdir(parents=True)
+    (tmp_path / "m" / "6").mkdir()
+    (tmp_path / "m" / ".rolled_back.4" / "saved_model.pb").unlink()
+    assert target.versions() == [3, 1]
+    for version in (2, 4):
+        with pytest.raises(InputError, match=r"no saved_model\.pb in it"):
+            target.serve(version)
+    assert (target.versions(), target.aside()) == ([3, 1], [4])
+    # Its number is taken all the same.
+    with pytest.raises(InputError, match="version 5 is not above 6"):
+        target.put(export, 5)
 
 
 def test_the_newest_goes_last(tmp_path, monkeypatch):

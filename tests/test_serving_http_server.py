@@ -1,4 +1,4 @@
-"""serving.http_message and http_server: bounded HTTP/1.1."""
+"""serving.http_server: bounded HTTP/1.1."""
 
 import asyncio
 import contextlib
@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from serving import http_message, http_packets
-from serving.http_message import HttpError, Request, Response
+from serving import http_packets
+from serving.http_message import Request, Response
 from serving.http_server import HttpLimits, HttpServer
 
 
@@ -161,6 +161,15 @@ def test_one_connection_takes_many_requests(port):
         ),
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
         (
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: identity\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            400,
+        ),
+        (
+            b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            400,
+        ),
+        (
             b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
             400,
         ),
@@ -214,6 +223,45 @@ def test_slow_clients_hold_no_worker():
         assert time.monotonic() - start < 2.5
 
 
+def test_silent_uploads_keep_no_place():
+    with serving(connections=3, head=0.5) as port:
+        with contextlib.ExitStack() as stack:
+            head = b"POST / HTTP/1.1\r\nContent-Length: 1048576\r\n\r\n"
+            links = [
+                stack.enter_context(
+                    socket.create_connection(("127.0.0.1", port), 5)
+                )
+                for _ in range(3)
+            ]
+            for link in links:
+                link.sendall(head)
+            # Not the 16 seconds of 1 MiB at the rate.
+            assert links[0].recv(100).startswith(b"HTTP/1.1 408 ")
+        assert b"GET /a " in send(port, b"GET /a HTTP/1.0\r\n\r\n")
+
+
+def test_an_upload_that_stops_is_given_up():
+    with serving(head=0.3, idle=0.5, rate=1e3) as port:
+        with socket.create_connection(("127.0.0.1", port), 5) as link:
+            link.sendall(b"POST / HTTP/1.1\r\nContent-Length: 99999\r\n\r\n")
+            link.sendall(b"x" * 90_000)  # enough for 90 seconds
+            start = time.monotonic()
+            assert link.recv(100).startswith(b"HTTP/1.1 408 ")
+        assert 0.3 < time.monotonic() - start < 3
+
+
+def test_a_steady_upload_has_its_time():
+    with (
+        serving(head=0.3, rate=1e4) as port,
+        socket.create_connection(("127.0.0.1", port), 5) as link,
+    ):
+        link.sendall(b"POST / HTTP/1.0\r\nContent-Length: 20000\r\n\r\n")
+        for _ in range(10):
+            link.sendall(b"x" * 2000)
+            time.sleep(0.1)
+        assert link.recv(100).startswith(b"HTTP/1.1 200 OK")
+
+
 def test_bodies_share_a_budget():
     with serving(held_bytes=2**19) as port, contextlib.ExitStack() as stack:
         head = b"POST / HTTP/1.0\r\nContent-Length: 400000\r\n\r\n"
@@ -254,21 +302,3 @@ def test_a_port_that_is_taken(port):
     with pytest.raises(OSError, match="in use"):
         server.start("127.0.0.1", port)
     server.stop(0)
-
-
-def test_headers_are_parsed():
-    head = http_message.parse_head(
-        b"GET /x?y HTTP/1.1\r\nA-b:  c d \r\nConnection: Close\r\n\r\n"
-    )
-    assert (head.method, head.path, head.keep_alive) == ("GET", "/x", False)
-    assert head.headers == {"a-b": "c d", "connection": "Close"}
-    with pytest.raises(HttpError, match="Malformed header"):
-        http_message.parse_head(b"GET / HTTP/1.1\r\nA : b\r\n\r\n")
-
-
-def test_answers_are_encoded():
-    assert Response(499, b"ab").encode(keep_alive=True) == (
-        b"HTTP/1.1 499 Client Closed Request\r\n"
-        b"Content-Type: application/json\r\nContent-Length: 2\r\n"
-        b"Connection: keep-alive\r\n\r\n"
-    )

@@ -98,11 +98,17 @@ def test_config_is_no_list():
         "ServerModelConfig type not supported by HandleReloadConfigRequest."
         " Only ModelConfigList is currently supported"
     )
-    refused(text, EMPTY)
     custom = model_server_config_pb2.ModelServerConfig()
     custom.custom_model_config.SetInParent()
     refused(text, custom)
     model_config.check(listed(), EMPTY)  # empty, but a list
+
+
+def test_empty_configs():
+    assert model_config.is_empty(EMPTY, EMPTY)
+    assert not model_config.is_empty(listed(), EMPTY)
+    with pytest.raises(ServingError, match="from one ModelConfigList to ano"):
+        model_config.is_empty(EMPTY, listed())
 
 
 def test_name_listed_twice():

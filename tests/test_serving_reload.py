@@ -61,6 +61,20 @@ def test_config_is_total(make, base, tmp_path):
     assert ask(manager, "m") == (2, 3.0)
 
 
+def test_a_server_may_start_empty(make, base):
+    manager = make()
+    manager.reload(ModelServerConfig())
+    fails("NOT_FOUND", "Servable not found for request: Latest(m)",
+          ask, manager, "m")  # fmt: skip
+    manager.reload(config(base))
+    assert ask(manager, "m") == (2, 3.0)
+    text = "Cannot transition to requested config."
+    with pytest.raises(ServingError, match=text) as caught:
+        manager.reload(ModelServerConfig())
+    assert caught.value.code.name == "FAILED_PRECONDITION"
+    assert ask(manager, "m") == (2, 3.0)
+
+
 def test_refused_config_changes_nothing(make, base):
     manager = make(base)
     listed = config(base)
@@ -73,7 +87,9 @@ def test_refused_config_changes_nothing(make, base):
         "ServerModelConfig type not supported by HandleReloadConfigRequest."
         " Only ModelConfigList is currently supported"
     )
-    fails("INVALID_ARGUMENT", text, manager.reload, ModelServerConfig())
+    custom = ModelServerConfig()
+    custom.custom_model_config.SetInParent()
+    fails("INVALID_ARGUMENT", text, manager.reload, custom)
     relative = config(base)
     relative.model_config_list.config[0].base_path = "m"
     text = "Expected model m to have an absolute path or URI; got base_path()=m"

@@ -13,6 +13,7 @@ def models(tmp_path):
     """Two versions in service."""
     for name in ("3", "5"):
         (tmp_path / "models" / name).mkdir(parents=True)
+        (tmp_path / "models" / name / "saved_model.pb").touch()
     return tmp_path / "models"
 
 
