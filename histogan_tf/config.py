@@ -187,7 +187,11 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """Everything that decides a run's weights, beside its data."""
+    """Everything that decides a run's weights, beside its data.
+
+    `cache_mb` is the memory, in MiB, for the decoded tiles of each set, so
+    twice it where there are unlabelled tiles.
+    """
 
     seed: int = ranged(0, 0, 2**31 - 1)
     finest_mpp: float = ranged(2.5, 0.01, 1000)
@@ -211,6 +215,29 @@ class Config:
             )
         if not self.stages:
             raise InputError("Config.stages: empty; use one stage or more")
+        self._check_painted()
+
+    def _check_painted(self) -> None:
+        if self.judge.synthetic or self.judge.pseudo_labels:
+            raise InputError(
+                "Config.judge: synthetic and pseudo_labels are not allowed; the"
+                " judge learns from real labels only"
+            )
+        multiple, crop = self.paint_multiple, self.segmenter.crop
+        if self.segmenter.synthetic and crop % multiple:
+            raise InputError(
+                f"Config.segmenter.crop: {crop} is not allowed; the stages"
+                f" paint multiples of {multiple} px"
+            )
+
+    @property
+    def paint_multiple(self) -> int:
+        """What is painted has sides, finest px, that this divides."""
+        count = len(self.stages)
+        return max(
+            2 ** (count - 1 - k) * stage.generator.stride
+            for k, stage in enumerate(self.stages)
+        )
 
     def stage_mpp(self, index: int) -> float:
         """um/px of stage `index`; the coarsest is 0."""

@@ -56,7 +56,10 @@ def random_run(tmp_path_factory) -> pathlib.Path:
     stage = StageConfig(16, 4, generator=small, critic=small, segmenter=small)
     alone = Alone(16, 4, network=small)
     config = Config(
-        finest_mpp=5.0, stages=(stage, stage), segmenter=alone, judge=alone
+        finest_mpp=5.0,
+        stages=(stage, stage),
+        segmenter=alone,
+        judge=alone.alone(),
     )
     rng = np.random.default_rng(0)
     styles = [

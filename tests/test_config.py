@@ -103,6 +103,29 @@ def test_precision_and_stages():
         Config(stages=())
 
 
+def test_the_last_segmenters_crop_is_what_stages_can_paint():
+    # Stage 0 of two, strides of 4: 8 px of the finest scale.
+    net = NetworkConfig((4, 4, 4))
+    stage = StageConfig(16, 4, generator=net)
+    alone = SegmenterConfig(24, 4, network=NetworkConfig((4,)))
+    config = Config(stages=(stage, stage), segmenter=alone)
+    assert config.paint_multiple == 8
+    odd = dataclasses.replace(alone, crop=28)
+    with pytest.raises(InputError, match=r"segmenter\.crop: 28 .* of 8 px"):
+        dataclasses.replace(config, segmenter=odd)
+    # Nothing is painted for these.
+    dataclasses.replace(config, segmenter=odd.alone(), judge=odd.alone())
+
+
+@pytest.mark.parametrize(
+    "lesson", [{"synthetic": 0.1}, {"pseudo_labels": True}]
+)
+def test_the_judge_learns_real_labels_only(lesson):
+    judge = dataclasses.replace(SegmenterConfig().alone(), **lesson)
+    with pytest.raises(InputError, match=r"Config\.judge: .* real labels only"):
+        Config(judge=judge)
+
+
 def test_stages_double_in_mpp_from_the_finest():
     pyramid = Config(finest_mpp=0.62, stages=(StageConfig(),) * 4)
     # 0.62 * 8, * 4, * 2, * 1

@@ -307,7 +307,7 @@ def test_weights_of_terms_come_from_the_config(built):
 
 @pytest.mark.parametrize(
     "batch, share, wanted",
-    [(16, 0.5, 8), (16, 1.0, 16), (4, 0.01, 1), (2, 0.9, 2), (10, 0.33, 3)],
+    [(16, 0.5, 8), (16, 1.0, 16), (4, 0.01, 1), (2, 0.9, 1), (10, 0.33, 3)],
 )
 def test_labelled_count(batch, share, wanted):
     assert labelled_count(batch, share) == wanted

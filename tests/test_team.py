@@ -18,6 +18,24 @@ class Part(Team):
         return value + self.others.pop(0)
 
 
+class Replicas(Team):
+    """A worker of two, `count` replicas each, whose sums are one by one."""
+
+    def __init__(self, count):
+        self.index, self.workers, self.replicas = 0, 2, 2 * count
+        self.count = count
+
+    def _sum(self, share):
+        # The other worker has nothing to say.
+        return tf.constant(sum([float(share)] * self.count), tf.float64)
+
+
+@pytest.mark.parametrize("count", [1, 6, 7, 10, 12])
+@pytest.mark.parametrize("value", [True, 250, 1000, 1750])
+def test_replicas_sum_to_the_very_number(count, value):
+    assert Replicas(count).same(value, "step") == value
+
+
 def test_alone():
     team = Team(tf.distribute.get_strategy())
     assert (team.lead, team.workers, team.replicas) == (True, 1, 1)

@@ -33,16 +33,19 @@ def test_true_mask():
 
 
 @pytest.mark.parametrize(
-    ("shape", "rows", "columns"),
+    ("shape", "stride", "rows", "columns"),
     [
-        ((16, 40), (0, 16), (12, 28)),
-        ((50, 35), (9, 41), (1, 33)),
-        ((600, 700), (172, 428), (222, 478)),
-        ((13, 20), (2, 10), (6, 14)),
+        ((16, 40), 1, (0, 16), (12, 28)),
+        ((50, 35), 4, (9, 41), (1, 33)),
+        ((600, 700), 16, (172, 428), (222, 478)),
+        ((13, 20), 2, (2, 10), (6, 14)),
+        ((208, 250), 32, (8, 200), (29, 221)),
+        ((600, 600), 512, (44, 556), (44, 556)),
+        ((20, 24), 32, (2, 18), (4, 20)),
     ],
 )
-def test_centre(shape, rows, columns):
-    found = watching.centre(shape)
+def test_centre(shape, stride, rows, columns):
+    found = watching.centre(shape, stride)
     assert [(s.start, s.stop) for s in found] == [rows, columns]
 
 
@@ -121,3 +124,41 @@ def test_a_real_segmenter_can_be_looked_at(tmp_path):
         watch.log(1, {"segmenter/labelled": 1.0})
         watch.end()
     assert "validation/dice/a" in events.read(tmp_path / "events")
+
+
+class Brown(tf.keras.Model):
+    """Paints one colour; refuses sizes that its stride does not divide."""
+
+    stride = 32
+
+    def call(self, mask, noises, style):
+        assert mask.shape[1] % 32 == mask.shape[2] % 32 == 0
+        return tf.fill([1, *mask.shape[1:3], 3], 0.5)
+
+
+@pytest.mark.parametrize("side, colour", [(40, 191), (20, 0)])
+def test_a_deep_generator_paints_what_it_can(tmp_path, side, colour):
+    tile = {
+        "image": np.full((side, side, 3), 90, np.uint8),
+        "labels": np.full((side, side, 2), 127, np.uint8),
+        "style": np.zeros(6, np.float32),
+    }
+    data = tf.data.Dataset.from_tensors(tile)
+    look = watching.Look(Tiles(data, 1), ("a", "b"), PALETTE, 1, "")
+    phase = Phase("stages/0", tmp_path, 1, 1, list, list)
+    model = types.SimpleNamespace(
+        average_segmenter=Constant(),
+        average_generator=Brown(),
+        noise=lambda seed, image: [],
+        coarse=lambda batch: [],
+    )
+    with Bars([phase], Console(file=io.StringIO())) as bars:
+        watch = watching.Watch(phase, look, bars)
+        watch.begin(model, 0)
+        watch.log(1, {"critic/a": 1.0})
+        watch.end()
+    (grid,) = pictures_of(tmp_path / "events")
+    shown = side // 16 * 16
+    # The third of real | mask | synthetic | segmentation, gaps of 4.
+    assert grid.shape == (shown, 4 * shown + 12, 3)
+    assert (grid[0, 2 * shown + 8] == colour).all()

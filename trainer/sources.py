@@ -79,11 +79,26 @@ class Source:
             return None
         shares = -(-self._size(images, mpp) // max(1, self._room))
         step = max(1, min(len(images), shares))
-        shards = self.manifest.shard_paths("train", kind)
-        return Tiles(
-            dataset.every_nth(shards, self.scale(mpp), step),
-            -(-len(images) // step),
-        )
+        return self._every("train", kind, mpp, step)
+
+    def sample(
+        self, split: str, kind: str, mpp: float, most: int
+    ) -> Tiles | None:
+        """Every n-th tile of a split, `most` at most, and none is kept.
+
+        None where there are none.
+        """
+        images = getattr(self.manifest.split(split), kind).images
+        if not images:
+            return None
+        step = -(-len(images) // most)
+        return self._every(split, kind, mpp, step)
+
+    def _every(self, split: str, kind: str, mpp: float, step: int) -> Tiles:
+        count = len(getattr(self.manifest.split(split), kind).images)
+        shards = self.manifest.shard_paths(split, kind)
+        tiles = dataset.every_nth(shards, self.scale(mpp), step)
+        return Tiles(tiles, -(-count // step))
 
     def _size(self, images: Sequence[ImageInfo], mpp: float) -> int:
         return sum(cached_bytes(i, mpp, self.scale(mpp)) for i in images)

@@ -88,7 +88,8 @@ class Team:
         Raises:
           InputError: they differ, as where each has a disk of its own.
         """
-        led = int(self.total(value if self.lead else 0))
+        # Rounded: a sixth, six times, is a little less than 1.
+        led = round(self.total(value if self.lead else 0))
         # One and the same sum at every worker, so all raise or none.
         if self.total(value != led):
             raise InputError(

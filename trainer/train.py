@@ -235,7 +235,7 @@ def _watch(
     return watching.Watch(
         phase,
         watching.Look(
-            source.tiles("validation", "labelled", mpp),
+            source.sample("validation", "labelled", mpp, watching.SCORED),
             table.names,
             table.palette(),
             FLAGS.look_every,

@@ -20,8 +20,8 @@ from histogan_tf.metrics import segmentation
 from trainer.bars import Bars
 from trainer.loop import Phase
 
-# Tiles whose segmentation is scored, and that are shown, at each look.
-_SCORED, _SHOWN = 16, 6
+# Tiles whose segmentation is scored at most, and that are shown, at a look.
+SCORED, _SHOWN = 16, 6
 _LARGEST_SHOWN = 256  # px
 
 Tile = dict[str, np.ndarray]
@@ -31,7 +31,8 @@ Tile = dict[str, np.ndarray]
 class Look:
     """What is looked at now and then: tiles, class names, how often.
 
-    `tiles` are at the phase's scale; None where nothing is held out.
+    `tiles` are at the phase's scale, and few, as they stay in memory; None
+    where nothing is held out.
     """
 
     tiles: Tiles | None
@@ -91,8 +92,7 @@ class Watch:
         if self.look.tiles is None:
             return
         if self.tiles is None:
-            some = self.look.tiles.dataset.take(_SCORED)
-            self.tiles = list(some.as_numpy_iterator())
+            self.tiles = list(self.look.tiles.dataset.as_numpy_iterator())
         found = [
             np.argmax(self.segment(t["image"]), -1).astype(np.uint8)
             for t in self.tiles
@@ -122,15 +122,19 @@ class Watch:
                 tf.summary.scalar(f"validation/iou/{name}", iou[index])
 
     def _row(self, tile: Tile, mask: np.ndarray) -> list[np.ndarray]:
-        cut = centre(tile["image"].shape[:2])
+        painter = getattr(self.model, "average_generator", None)
+        stride = painter.stride if painter else 1
+        cut = centre(tile["image"].shape[:2], stride)
         colours = self.look.palette
         row = [
             tile["image"][cut],
             pictures.palette_image(true_mask(tile)[cut], colours),
         ]
-        if hasattr(self.model, "average_generator"):
+        if painter:
             crop = {k: tile[k][cut] for k in ("image", "labels")}
-            row.append(self._paint(crop | {"style": tile["style"]}))
+            fits = crop["image"].shape[0] % stride == 0
+            crop["style"] = tile["style"]
+            row.append(self._paint(crop) if fits else 0 * crop["image"])
         return [*row, pictures.palette_image(mask[cut], colours)]
 
     def _paint(self, tile: Tile) -> np.ndarray:
@@ -160,13 +164,14 @@ class Silent:
         """See `loop.Watcher`."""
 
 
-def centre(shape: tuple[int, ...]) -> tuple[slice, slice]:
-    """The middle of an image, a square of sides that 16 divides.
+def centre(shape: tuple[int, ...], stride: int) -> tuple[slice, slice]:
+    """The middle of an image, a square of sides that 16 and `stride` divide.
 
-    A tile smaller than 16 px has a side of 8, 4, ... instead.
+    Both are powers of 2. A tile smaller than that has a side of a half, a
+    quarter, ... instead.
     """
-    side = min(*shape, _LARGEST_SHOWN)
-    multiple = 16
+    side = min(*shape, max(_LARGEST_SHOWN, stride))
+    multiple = max(16, stride)
     while multiple > side:
         multiple //= 2
     side = side // multiple * multiple

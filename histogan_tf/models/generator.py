@@ -6,9 +6,10 @@ Out: image [B, H, W, 3], about [-1, 1] (not clipped; callers clip).
 
 Stage 0 makes the layout. Stages above add the detail that the coarser image
 cannot hold (LAPGAN, Denton et al. 2015), none at the start of training: what
-they predict is freed of its own 2x2 averages, so that no stage can undo, or
-exaggerate, what the one below has painted. Blocks are modulated per class
-(CLADE, Tan et al. 2021). Window-exact: see `layers`.
+they predict is freed of its own 2x2 averages, enlarged bilinearly, so that a
+stage can hardly undo, or exaggerate, what the one below has painted (nearest
+neighbours would free it wholly, and print their grid). Blocks are modulated
+per class (CLADE, Tan et al. 2021). Window-exact: see `layers`.
 """
 
 import tensorflow as tf

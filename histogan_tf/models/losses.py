@@ -62,7 +62,8 @@ def real(logits: tf.Tensor) -> tf.Tensor:
 def soft_dice(logits: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     """1 - mean over classes of soft Dice, per image: [B].
 
-    Ignored pixels are left out; a class absent from both counts as 1.
+    Ignored pixels are left out; a class absent from both counts as 1 in the
+    limit of no probability.
     """
     tf.debugging.assert_rank(logits, 4)
     valid = tf.reduce_sum(target, axis=-1, keepdims=True)

@@ -5,8 +5,8 @@ Out: loss terms per image [B].
 
 The coarser opinion that a stage's segmenter refines is simulated while it
 trains (stages are independent): half of the labelled images show it their
-own mask at half size, blended in patches with another class or with no
-opinion; the other half, and unlabelled images, show none.
+own mask at half size, blended in patches with another class; the other half,
+and unlabelled images, show none.
 
 The student reads its images in the stains of others (`other_stain.py`).
 """

@@ -288,8 +288,12 @@ class StageModel(tf.keras.Model):
 
 
 def labelled_count(batch: int, share: float) -> int:
-    """Labelled images in a batch: the share, but one at least."""
-    return max(1, min(batch, round(batch * share)))
+    """Labelled images in a batch: the share, rounded, but neither kind's 0.
+
+    All of them where the share is 1.
+    """
+    most = batch if share == 1 else batch - 1
+    return max(1, min(most, round(batch * share)))
 
 
 def total(terms: dict[str, tf.Tensor], prefix: str) -> tf.Tensor:
