@@ -288,10 +288,7 @@ class StageModel(tf.keras.Model):
 
 
 def labelled_count(batch: int, share: float) -> int:
-    """Labelled images in a batch: the share, rounded, but neither kind's 0.
-
-    All of them where the share is 1.
-    """
+    """Labelled images in a batch: the share, but one of each kind at least."""
     most = batch if share == 1 else batch - 1
     return max(1, min(most, round(batch * share)))
 
