@@ -4,9 +4,9 @@ In: `Work`: settings, records and folders of a cell. Out: a trained segmenter
 (the average of its weights). All share backbone, optimiser, number of steps
 of that segmenter and, but for `supervised+classic`, random augmentation; a
 method is what it makes of the unlabelled images. Reading crops in the stains
-of unlabelled images is part of histogan, and of no rival but the control
-`supervised+restain`, which also takes its batch norm's statistics from the
-unlabelled images, as all methods do that know them.
+of unlabelled images is part of histogan, and of no rival but the controls,
+`...+restain`, of which the supervised one also takes its batch norm's
+statistics from the unlabelled images, as all methods do that know them.
 
 - supervised: labelled images only.
 - supervised+classic: the same with strong augmentation.
@@ -14,6 +14,9 @@ unlabelled images, as all methods do that know them.
   (Reinhard et al. 2001): what the pyramid's segmenters do too, without it.
 - self_training: the supervised network labels the rest once (Lee 2013).
 - mean_teacher: agreement with the average (Tarvainen & Valpola 2017).
+- mean_teacher+restain: the same in the stains of all training images, with
+  batches of twice as many crops: as many labelled ones as a supervised method
+  has, and as many unlabelled.
 - cps: two networks label for each other (Chen et al. 2021), `semi_cps.py`.
 - histogan: the pyramid and its segmenter, as `trainer.train` does it.
 - histogan_labelled_only: the same without the unlabelled images.
@@ -131,13 +134,20 @@ def self_training(work: Work) -> Segmenter:
 
 def mean_teacher(work: Work) -> Segmenter:
     """The student, seeing noise, agrees with its own average."""
+    return _segmenter(work, _agree)
 
-    def teach(source, settings):
-        steady = lessons.consistent(_GRAIN)
-        more = Lesson("consistency", _MEAN_TEACHER, steady, _RAMP, True)
-        return [*teaching.lessons_of(source, settings), more]
 
-    return _segmenter(work, teach)
+def mean_teacher_restain(work: Work) -> Segmenter:
+    """The same with what else histogan has but synthesis: other stains."""
+    last = work.config.segmenter
+    config = replace(work.config, segmenter=replace(last, batch=2 * last.batch))
+    return _train(*_plain(work, config, work.folder, _agree, last.restain))
+
+
+def _agree(source: Source, settings: SegmenterConfig) -> list[Lesson]:
+    steady = lessons.consistent(_GRAIN)
+    more = Lesson("consistency", _MEAN_TEACHER, steady, _RAMP, True)
+    return [*teaching.lessons_of(source, settings), more]
 
 
 def cps(work: Work) -> Segmenter:
@@ -172,6 +182,7 @@ METHODS: dict[str, Method] = {
     "supervised+restain": supervised_restain,
     "self_training": self_training,
     "mean_teacher": mean_teacher,
+    "mean_teacher+restain": mean_teacher_restain,
     "cps": cps,
     "histogan": histogan,
     "histogan_labelled_only": histogan_labelled_only,
@@ -199,9 +210,10 @@ def _plain(
     config: Config,
     folder: pathlib.Path,
     teach: Teach = teaching.lessons_of,
+    restain: float = 0.0,
 ) -> tuple[Source, Phase]:
     """A run without pyramid and its only phase."""
-    plain = replace(config.segmenter.alone(), restain=0.0)
+    plain = replace(config.segmenter.alone(), restain=restain)
     alone = replace(config, segmenter=plain)
     source = work.source(alone, folder)
     settings = source.config.segmenter
