@@ -44,6 +44,15 @@ _SALT = 62
 # pixel norm; not chosen again since.
 _RAMP, _MEAN_TEACHER, _CPS = 0.4, 1.0, 1.5
 _GRAIN = 0.1
+# What a method has of its own, for the results.
+OWN: dict[str, dict[str, float]] = {
+    "mean_teacher": {
+        "consistency": _MEAN_TEACHER,
+        "ramp": _RAMP,
+        "grain": _GRAIN,
+    },
+    "cps": {"cross": _CPS, "ramp": _RAMP},
+}
 
 
 @dataclass(frozen=True)

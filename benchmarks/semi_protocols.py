@@ -37,6 +37,12 @@ class Protocol:
     config: Callable[[int], Config]
     score: Callable[[Read, tuple[Source, ...], float], dict[str, Row]]
     pool: Callable[[dict[str, Row]], dict[str, float]]
+    threshold: float | None = 0.5  # None: the likeliest class
+    side: int | None = None  # px, of images that are resized
+
+    def reading(self) -> dict[str, float | None]:
+        """How images are read, for the results."""
+        return {"threshold": self.threshold, "image_side_px": self.side}
 
 
 def place_small(source: Source, folder: pathlib.Path, with_mask: bool) -> None:
@@ -83,6 +89,7 @@ XNET128 = Protocol(
     semi_settings.xnet128,
     _small_score,
     semi_scores.pooled,
+    side=SMALL,
 )
 GLEASON = Protocol(
     "gleason",
@@ -93,5 +100,6 @@ GLEASON = Protocol(
     semi_settings.native,
     _gleason_score,
     semi_scores.pooled_classes,
+    threshold=None,
 )
 PROTOCOLS = {p.name: p for p in (NATIVE, XNET128, GLEASON)}

@@ -56,7 +56,7 @@ def define_flags() -> None:
 
 def main() -> None:
     """Runs the cells that are missing, then prints the table."""
-    from benchmarks import semi_chart, semi_data, semi_table
+    from benchmarks import semi_chart, semi_data, semi_setup, semi_table
     from benchmarks.semi_cells import Places
     from benchmarks.semi_methods import METHODS
 
@@ -76,6 +76,8 @@ def main() -> None:
     scores = {p: found[0] for p, found in semi_table.SCORES.items()}
     semi_chart.chart(both.with_suffix(".png"), results, list(METHODS), scores)
     patient = semi_data.patients(places.data)
+    for protocol in dict.fromkeys(r["protocol"] for r in results):
+        print("\n".join(semi_setup.paragraph(results, protocol)))
     print("\n".join(semi_table.lines(results, patient)))
     print(f"{both}\n{both.with_suffix('.png')}")
 
@@ -142,9 +144,10 @@ def _short(result: dict) -> dict:
     """What a reader compares; the rest is in the cell's own file."""
     kept = (
         "protocol", "method", "labels", "seed", "images", "pooled", "seconds",
-        "commit", "date", "machine",
+        "commit", "date", "machine", "names", "setup", "setup_source", "git",
     )  # fmt: skip
-    return {name: result[name] for name in kept}
+    # Older cells have no setup, others no other source of it.
+    return {name: result[name] for name in kept if name in result}
 
 
 if __name__ == "__main__":
