@@ -41,7 +41,8 @@ class Summary:
 class Difference:
     """Mean paired difference and its 95 % interval.
 
-    `gaps` [seeds, images]; `names` of the images.
+    `gaps` [seeds, images]; `names` of the images (where each seed has a test
+    image of its own: of the first).
     """
 
     mean: float
