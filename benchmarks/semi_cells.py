@@ -70,6 +70,7 @@ def run(
     known = machine.read_json(places.file(cell))
     if known is not None:
         return known
+    machine.code()
     protocol = PROTOCOLS[cell.protocol]
     fold = protocol.fold(places.data, cell.labels, cell.seed)
     work = prepare(cell, places, protocol)

@@ -65,6 +65,7 @@ def main() -> None:
     """Reads the flags, measures cell by cell, writes and prints."""
     values = flags.FLAGS
     start = time.monotonic()
+    machine.code()  # before others change it
     batches, sides = (numbers(n, values[n].value) for n in ("batches", "sides"))
     allowed("precisions", values.precisions, ("float32", "bfloat16"))
     common = {"steps": values.steps, "peak_seconds": values.peak_seconds}

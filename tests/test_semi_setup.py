@@ -1,11 +1,18 @@
 """What the semi-supervised benchmark tells of its protocol."""
 
+import subprocess
 from dataclasses import replace
 
 import pytest
 from small_training import small_config
 
-from benchmarks import semi_cells, semi_protocols, semi_setup, semi_supervised
+from benchmarks import (
+    machine,
+    semi_cells,
+    semi_protocols,
+    semi_setup,
+    semi_supervised,
+)
 from benchmarks.semi_cells import Cell, Places
 from histogan_tf import config_json
 
@@ -139,3 +146,44 @@ def test_a_cell_tells_what_it_was_trained_with(cell):
     assert short["names"]["validation"] == found["names"]["validation"]
     assert "setup_source" not in short
     assert "validation" not in short
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    """A committed tree, in place of the project's; gives its `git`."""
+    root = tmp_path / "tree"
+    root.mkdir()
+    author = ("-c", "user.name=a", "-c", "user.email=a@b")
+
+    def git(*words):
+        command = ["git", "-C", str(root), *author, *words]
+        done = subprocess.run(command, check=True, capture_output=True)
+        return done.stdout.decode().strip()
+
+    git("init", "-q")
+    for name in ("a.py", "b.py", "c.json"):
+        (root / name).write_text("1")
+    git("add", ".")
+    git("commit", "-qm", "first")
+    monkeypatch.setattr(machine, "ROOT", root)
+    machine.code.cache_clear()
+    yield root, git
+    machine.code.cache_clear()
+
+
+def test_a_cell_tells_the_code_it_started_with(cell, tree):
+    root, git = tree
+    first = git("rev-parse", "HEAD")
+    # One tracked source has changed; data and new files do not count.
+    for name in ("a.py", "c.json", "new.py"):
+        (root / name).write_text("2")
+
+    def others_commit(work):
+        untrained(work)
+        (root / "b.py").write_text("3")
+        git("commit", "-qam", "second")
+
+    found = cell(others_commit)
+    assert found["git"] == {"commit": first, "changed_files": 1}
+    assert found["commit"] == first != git("rev-parse", "HEAD")
+    assert semi_supervised._short(found)["git"] == found["git"]
