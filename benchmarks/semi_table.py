@@ -113,11 +113,13 @@ def _differences(results, labels, patient) -> Iterator[str]:
         if method == OURS or found is None:
             continue
         by_patient = found.by_patient(patient) if patient else ()
+        by_both = found.by_both(patient) if patient else None
         yield (
             f"{OURS} - {method}: {100 * found.mean:+.1f},"
             f" seeds x images {_range(found.low, found.high)},"
             f" seeds x patients {_range(*by_patient)},"
-            f" seeds alone {_range(*(found.by_seed() or ()))}"
+            f" t over seeds x patients {_range(*(by_both or ()))},"
+            f" t over seeds alone {_range(*(found.by_seed() or ()))}"
             f" ({found.seeds} seeds x {found.images} images)"
         )
 

@@ -131,6 +131,40 @@ def test_stricter_intervals_by_hand():
     assert found.by_patient(lambda name: name) == (found.low, found.high)
 
 
+def test_crossed_interval_by_hand():
+    gaps = np.array([[1.0, 2.0], [3.0, 6.0]])
+    # Mean squares: seeds 9, images 4, rest 1; (9 + 3) / 4 is the variance.
+    # 12^2 / (9^2 + 4^2 + 1) = 1.5 degrees, taken for one: 12.706.
+    wanted = 3 - 12.706 * 3**0.5, 3 + 12.706 * 3**0.5
+    found = semi_statistics.crossed(gaps, np.arange(2))
+    assert found == pytest.approx(wanted)
+    # Twice the same image is one patient's two: nothing is known better.
+    twins = np.array([0, 0, 1, 1])
+    found = semi_statistics.crossed(gaps[:, twins], twins)
+    assert found == pytest.approx(wanted)
+    assert semi_statistics.crossed(gaps[:1], np.arange(2)) is None
+    assert semi_statistics.crossed(gaps, np.array([0, 0])) is None
+    # Images alike: Student's t over the seeds' means, 1 and 4.
+    alike = semi_statistics.crossed(
+        np.array([[1.0] * 2, [4.0] * 2]), twins[1:3]
+    )
+    assert alike == pytest.approx((2.5 - 12.706 * 1.5, 2.5 + 12.706 * 1.5))
+
+
+def test_crossed_interval_holds_the_truth_as_often_as_it_says():
+    rng = np.random.default_rng(4)
+    groups = np.repeat(np.arange(15), rng.integers(1, 8, 15))
+    held, draws = 0, 1000
+    for draw in range(draws):
+        # Of every other kind, patients are all alike.
+        patients = rng.normal(0, draw % 2 + 1e-9, 15)[groups]
+        noise = rng.normal(0, 1, (3, len(groups)))
+        gaps = rng.normal(0, 0.5, (3, 1)) + patients + noise
+        low, high = semi_statistics.crossed(gaps, groups)
+        held += low <= 0 <= high
+    assert 0.92 < held / draws < 0.985
+
+
 def test_differences_are_paired():
     rng = np.random.default_rng(1)
     plain = rng.uniform(0.4, 0.9, (3, 60))
