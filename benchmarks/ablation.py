@@ -1,7 +1,7 @@
 r"""What does each part of the method buy?
 
     python -m benchmarks.ablation --data ../shared/data/glas --labels 8 \
-        --seeds 2 --parts no_painting,no_pseudo_labels
+        --seeds 2 --parts no_painting no_pseudo_labels
 
 In: the GlaS data set. Out: one JSON a cell (part x seed) in `--results`, all
 together in `ablation.json` beside it, a chart and a table of paired
@@ -17,6 +17,7 @@ deleted by this table, and test images choose nothing.
 
 import pathlib
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from absl import flags
@@ -24,7 +25,7 @@ from absl import flags
 # So that it also runs by path, as python benchmarks/ablation.py.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from benchmarks import machine
+from benchmarks import list_flags, machine
 from histogan_tf import program
 from histogan_tf.errors import InputError
 
@@ -46,6 +47,7 @@ def define_flags() -> None:
     )
     flags.DEFINE_integer("labels", 8, "labelled images", 1)
     flags.DEFINE_integer("seeds", 2, "seeds 0, 1, ... of every part", 1)
+    flags.DEFINE_list("only_seeds", [], "seeds by name, in place of --seeds")
     flags.DEFINE_list("parts", [], "parts to leave out, one at a time")
     flags.DEFINE_bool(
         "table_only", False, "run nothing; print what the results say"
@@ -65,7 +67,8 @@ def main() -> None:
         pathlib.Path(values.results),
     )
     if not values.table_only:
-        run(places, values.labels, values.seeds, values.parts)
+        seeds = named_seeds(values.only_seeds) or range(values.seeds)
+        run(places, values.labels, seeds, values.parts)
     found = [
         machine.read_json(path)
         for path in sorted(places.results.glob("*.json"))
@@ -79,7 +82,21 @@ def main() -> None:
     print(f"{both}\n{both.with_suffix('.png')}")
 
 
-def run(places: "Places", labels: int, seeds: int, names: list[str]) -> None:
+def named_seeds(texts: list[str]) -> list[int]:
+    """Seeds of the flag --only_seeds, rising, each once.
+
+    Raises:
+      InputError: one is no number.
+    """
+    for text in texts:
+        if not text.isdecimal():
+            raise InputError(f"--only_seeds {text!r}: use 0, 1, 2, ...")
+    return sorted({int(text) for text in texts})
+
+
+def run(
+    places: "Places", labels: int, seeds: Iterable[int], names: list[str]
+) -> None:
     """Trains and scores what is missing, seed by seed, the whole first.
 
     Raises:
@@ -92,21 +109,23 @@ def run(places: "Places", labels: int, seeds: int, names: list[str]) -> None:
         if name not in semi_parts.PARTS:
             allowed = ", ".join(semi_parts.PARTS)
             raise InputError(f"--parts {name!r}; allowed are {allowed}")
-    for seed in range(seeds):
+    for seed in seeds:
         whole = Cell("native", WHOLE, labels, seed)
         train(whole, places, semi_methods.histogan)
         for name in names:
             cell = Cell("native", name, labels, seed)
+            part = semi_parts.PARTS[name]
             if (
-                not places.run(whole).exists()
+                part.same_teachers
+                and not places.run(whole).exists()
                 and not places.file(cell).exists()
             ):
                 raise InputError(
-                    f"{places.run(whole)}: gone, and the parts need its"
+                    f"{places.run(whole)}: gone, and {name} needs its"
                     f" stages and judge; delete {places.file(whole)} to train"
                     " it again"
                 )
-            train(cell, places, semi_parts.method(semi_parts.PARTS[name]))
+            train(cell, places, semi_parts.method(part))
 
 
 def train(cell: "Cell", places: "Places", method: "Method") -> None:
@@ -130,4 +149,5 @@ def _short(result: dict) -> dict:
 
 if __name__ == "__main__":
     define_flags()
+    sys.argv = list_flags.joined(sys.argv, ("parts", "only_seeds"))
     program.run(main)

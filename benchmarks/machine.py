@@ -5,6 +5,7 @@ as a JSON value; JSON and PNG files that appear whole or not at all.
 """
 
 import datetime
+import functools
 import io
 import json
 import os
@@ -26,6 +27,20 @@ RESULTS = ROOT / "benchmarks" / "results"
 PACKAGES = ("tensorflow", "tensorflow-addons", "tensorflow-io", "numpy")
 
 
+@functools.cache
+def code() -> dict[str, Any]:
+    """The commit, and how many tracked .py files differ from it.
+
+    As they were when this process first asked: what it has imported stays as
+    it is while others work on the tree. So ask before the work.
+    """
+    changed = _git("diff", "--name-only", "HEAD", "--", "*.py")
+    return {
+        "commit": _git("rev-parse", "HEAD"),
+        "changed_files": len(changed.splitlines()),
+    }
+
+
 def describe() -> dict[str, Any]:
     """The machine, the software and the time, for a file of results."""
     return {
@@ -40,10 +55,7 @@ def describe() -> dict[str, Any]:
         },
         "software": {"python": platform.python_version()}
         | {name: metadata.version(name) for name in PACKAGES},
-        "git": {
-            "commit": _git("rev-parse", "HEAD"),
-            "changed_files": len(_git("status", "--short").splitlines()),
-        },
+        "git": code(),
     }
 
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from benchmarks import machine, semi_data, timed_training
-from benchmarks.semi_methods import METHODS, Method, Work
+from benchmarks import machine, semi_data, semi_setup, timed_training
+from benchmarks.semi_methods import METHODS, OWN, Method, Work
 from benchmarks.semi_protocols import PROTOCOLS, Protocol
+from histogan_tf import config_json, run_dir
 from histogan_tf.canvas import segment_with
 
 BOTH, VALIDATION = ("validation", "test"), ("validation",)
@@ -69,6 +70,7 @@ def run(
     known = machine.read_json(places.file(cell))
     if known is not None:
         return known
+    machine.code()
     protocol = PROTOCOLS[cell.protocol]
     fold = protocol.fold(places.data, cell.labels, cell.seed)
     work = prepare(cell, places, protocol)
@@ -93,6 +95,13 @@ def run(
         "pooled": protocol.pool(rows["test"]) if "test" in rows else {},
         "validation": rows["validation"],
         "names": fold.names(),
+        # What the run was trained with, not what it was asked for.
+        "setup": semi_setup.setup(
+            config_json.to_dict(run_dir.open_run(work.folder).config()),
+            OWN.get(cell.method, {}),
+            [source.group for source in fold.validation],
+            protocol.reading(),
+        ),
         # A resumed cell's first seconds are only in its phases'.
         "seconds": round(max(seconds, sum(phases.values())), 1),
         "seconds_by_phase": machine.read_json(work.folder / "seconds.json"),

@@ -23,6 +23,7 @@ from histogan_tf.data.pairs import Source
 from histogan_tf.errors import InputError
 from histogan_tf.files import atomic_directory
 
+GLEASON_TILES = 8
 # Chosen by their number and grades, before any training.
 HELD_OUT_PATIENTS = frozenset(("4", "7", "8", "13", "14", "15"))
 TABLES = pathlib.Path(ingest.__file__).parent / "class_tables"

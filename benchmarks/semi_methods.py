@@ -45,8 +45,18 @@ _SALT = 62
 # Tarvainen & Valpola's ramp. On validation (8 labels, seeds 0, 1) mean teacher
 # had 0.617, 0.610 with weight 1, 0.582, 0.451 with 10, when segmenters had
 # pixel norm; not chosen again since.
-_RAMP, _MEAN_TEACHER, _CPS = 0.4, 1.0, 1.5
+_RAMP, _MEAN_TEACHER, _CPS, _PSEUDO = 0.4, 1.0, 1.5, 1.0
 _GRAIN = 0.1
+# What a method has of its own, for the results.
+OWN: dict[str, dict[str, float]] = {
+    "self_training": {"pseudo": _PSEUDO},
+    "mean_teacher": {
+        "consistency": _MEAN_TEACHER,
+        "ramp": _RAMP,
+        "grain": _GRAIN,
+    },
+    "cps": {"cross": _CPS, "ramp": _RAMP},
+}
 
 
 @dataclass(frozen=True)
@@ -123,7 +133,7 @@ def self_training(work: Work) -> Segmenter:
 
         return [
             *teaching.lessons_of(source, settings),
-            Lesson("pseudo", 1.0, pseudo),
+            Lesson("pseudo", _PSEUDO, pseudo),
         ]
 
     student = _segmenter(work, teach)

@@ -37,6 +37,16 @@ class Protocol:
     config: Callable[[int], Config]
     score: Callable[[Read, tuple[Source, ...], float], dict[str, Row]]
     pool: Callable[[dict[str, Row]], dict[str, float]]
+    threshold: float | None = 0.5  # None: the likeliest class
+    side: int | None = None  # px, of images that are resized
+    # What is run unless the flags say otherwise; None: all are labelled.
+    labels: tuple[int | None, ...] = (17,)
+    seeds: int = 3
+    most_seeds: int | None = None
+
+    def reading(self) -> dict[str, float | None]:
+        """How images are read, for the results."""
+        return {"threshold": self.threshold, "image_side_px": self.side}
 
 
 def place_small(source: Source, folder: pathlib.Path, with_mask: bool) -> None:
@@ -73,6 +83,7 @@ NATIVE = Protocol(
     semi_settings.native,
     _native_score,
     semi_scores.pooled,
+    labels=(8, 17, None),
 )
 XNET128 = Protocol(
     "xnet128",
@@ -83,6 +94,7 @@ XNET128 = Protocol(
     semi_settings.xnet128,
     _small_score,
     semi_scores.pooled,
+    side=SMALL,
 )
 GLEASON = Protocol(
     "gleason",
@@ -93,5 +105,9 @@ GLEASON = Protocol(
     semi_settings.native,
     _gleason_score,
     semi_scores.pooled_classes,
+    threshold=None,
+    labels=(2,),
+    seeds=semi_data.GLEASON_TILES,
+    most_seeds=semi_data.GLEASON_TILES,
 )
 PROTOCOLS = {p.name: p for p in (NATIVE, XNET128, GLEASON)}

@@ -7,8 +7,11 @@ Cells of the same labels and seed saw the same labelled images, and all are
 tested on the same test images; so differences are taken image by image, and
 both images and seeds are drawn again (crossed bootstrap, Owen 2007). With
 three seeds that interval is hardly wider than from the least seed to the
-greatest, and images of a patient are alike; so two stricter ones stand beside
-it: patients and seeds drawn again, and Student's t over the seeds alone.
+greatest, and images of a patient are alike; so stricter ones stand beside it:
+patients and seeds drawn again, Student's t over the seeds alone, and t over
+seeds and patients at once, by analysis of variance (`crossed`). In trials with
+three seeds and 15 patients the last held the truth in 94 to 97 %, patients and
+seeds drawn again in 77 to 92 %.
 """
 
 from collections.abc import Callable
@@ -22,8 +25,13 @@ DRAWS = 10_000
 # Keys of a result's rows.
 TEST, VALIDATION = "images", "validation"
 _SEED = 0
-# 97.5 % quantiles of Student's t, by the number of seeds from 2 on.
-_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
+# 97.5 % quantiles of Student's t by degrees of freedom; the next lower one
+# is used of those between, which is the stricter.
+_T = {
+    1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365,
+    8: 2.306, 9: 2.262, 10: 2.228, 12: 2.179, 15: 2.131, 20: 2.086, 30: 2.042,
+    60: 2.0, 120: 1.98,
+}  # fmt: skip
 
 Patients = Callable[[str], str]
 
@@ -41,7 +49,8 @@ class Summary:
 class Difference:
     """Mean paired difference and its 95 % interval.
 
-    `gaps` [seeds, images]; `names` of the images.
+    `gaps` [seeds, images]; `names` of the images (where each seed has a test
+    image of its own: of the first).
     """
 
     mean: float
@@ -62,19 +71,24 @@ class Difference:
 
     def by_patient(self, patient: Patients) -> tuple[float, float]:
         """95 % interval, patients and seeds drawn again."""
-        _, groups = np.unique(
-            [patient(name) for name in self.names], return_inverse=True
-        )
-        return _interval(self.gaps, groups)
+        return _interval(self.gaps, self._groups(patient))
+
+    def by_both(self, patient: Patients) -> tuple[float, float] | None:
+        """95 % interval by t over seeds and patients; None for one."""
+        return crossed(self.gaps, self._groups(patient))
 
     def by_seed(self) -> tuple[float, float] | None:
         """95 % interval over seeds alone by Student's t; None for one."""
         means = self.gaps.mean(1)
-        if not 1 < len(means) < len(_T) + 2:
+        if len(means) < 2:
             return None
         error = means.std(ddof=1) / np.sqrt(len(means))
-        reach = _T[len(means) - 2] * error
+        reach = _quantile(len(means) - 1) * error
         return self.mean - reach, self.mean + reach
+
+    def _groups(self, patient: Patients) -> np.ndarray:
+        names = [patient(name) for name in self.names]
+        return np.unique(names, return_inverse=True)[1]
 
 
 def of(
@@ -150,6 +164,48 @@ def bootstrap(
     columns = drawn[:, groups]
     total = np.einsum("ds,si,di->d", rows, gaps, columns, optimize=True)
     return total / (seeds * columns.sum(1))
+
+
+def crossed(gaps: np.ndarray, groups: np.ndarray) -> tuple[float, float] | None:
+    """95 % interval of the mean of `gaps` [seeds, images], both random.
+
+    `groups` [images] as in `bootstrap`. With the mean squares A of seeds, B of
+    groups and E of the rest the mean's variance is (A + max(B - E, 0)) / (seeds
+    x groups), its degrees of freedom are Satterthwaite's. Groups of unequal
+    size weigh as their images do.
+
+    Returns:
+      (low, high); None with fewer than two seeds or groups.
+    """
+    total, count = gaps.mean(), int(groups.max()) + 1
+    if len(gaps) < 2 or count < 2:
+        return None
+    member = np.eye(count)[groups]  # [images, groups]
+    table = total + (gaps - total) @ member * (count / len(groups))
+    rows, columns = table.mean(1), table.mean(0)
+    rest = table - rows[:, None] - columns + total
+    free = len(rows) - 1, count - 1, (len(rows) - 1) * (count - 1)
+    squares = np.array(
+        [
+            count * rows.var(ddof=1),
+            len(rows) * columns.var(ddof=1),
+            (rest**2).sum() / free[2],
+        ]
+    )
+    # Without a part of their own, groups have no say in the sum.
+    squares[1:] *= squares[1] > squares[2]
+    both = squares[0] + squares[1] - squares[2]
+    doubt = (squares**2 / free).sum()
+    # A difference of squares, unlike a sum, may come out with next to none.
+    freedom = max(both**2 / doubt if doubt else 0.0, min(free))
+    error = np.sqrt(both / table.size)
+    reach = _quantile(freedom) * error
+    return float(total - reach), float(total + reach)
+
+
+def _quantile(freedom: float) -> float:
+    # A hair more: two degrees may come out as 1.9999999.
+    return _T[max(n for n in _T if n <= freedom + 1e-9)]
 
 
 def _gaps(one: Result, other: Result, score: str, split: str) -> list[float]:

@@ -1,14 +1,16 @@
 r"""Do synthetic pairs make better segmenters when few images are labelled?
 
     python -m benchmarks.semi_supervised --data ../shared/data/glas \
-        --labels 8,17,all --seeds 3 --methods supervised,cps,histogan
+        --labels 8 17 all --seeds 3 --methods supervised cps histogan
 
-In: the GlaS data set (images/, labels/, Grade.csv). Out: one JSON a cell
-(protocol x labels x seed x method) in `--results`, all of them together in
-`semi_supervised.json` beside it, a chart and a table. A finished cell is
-never run again, an interrupted one goes on; so the program may be killed at
-any moment and run again, or be given other cells. Records, weights and
-pictures stay in `--output`: the data's licence forbids passing them on.
+In: the GlaS data set (images/, labels/, Grade.csv), for `--protocol gleason`
+the prostate tiles (images/, masks/). Lists may have commas too. Out: one JSON
+a cell (protocol x labels x seed x method) in `--results`, all of them together
+in `semi_supervised.json` beside it, a chart, the protocol in words and a
+table. A finished cell is never run again, an interrupted one goes on; so the
+program may be killed at any moment and run again, or be given other cells.
+Records, weights and pictures stay in `--output`: the data's licence forbids
+passing them on.
 
 The protocol is in `semi_protocols.py` and `semi_data.py`, the methods in
 `semi_methods.py`, what they share in `semi_settings.py`. Test images are used
@@ -26,7 +28,7 @@ from absl import flags
 # So that it also runs by path, as python benchmarks/semi_supervised.py.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from benchmarks import machine
+from benchmarks import list_flags, machine
 from histogan_tf import program
 from histogan_tf.errors import InputError
 
@@ -44,9 +46,20 @@ def define_flags() -> None:
     flags.DEFINE_string(
         "results", str(RESULTS), "folder of the cells' files of figures"
     )
-    flags.DEFINE_string("protocol", "native", "native or xnet128")
-    flags.DEFINE_list("labels", ["8", "17", ALL], "numbers of labelled images")
-    flags.DEFINE_integer("seeds", 3, "seeds 0, 1, ... of every cell", 1)
+    flags.DEFINE_string("protocol", "native", "native, xnet128 or gleason")
+    flags.DEFINE_list(
+        "labels",
+        None,
+        f"numbers of labelled images, or {ALL}; by default 8, 17 and {ALL} of"
+        " native, 17 of xnet128, 2 of gleason",
+    )
+    flags.DEFINE_integer(
+        "seeds",
+        None,
+        "seeds 0, 1, ... of every cell; by default 3, of gleason 8: a seed is"
+        " the tile that is held out",
+        1,
+    )
     flags.DEFINE_list("methods", ["supervised", "histogan"], "see the module")
     flags.DEFINE_bool(
         "table_only", False, "run nothing; print what the results say"
@@ -56,7 +69,7 @@ def define_flags() -> None:
 
 def main() -> None:
     """Runs the cells that are missing, then prints the table."""
-    from benchmarks import semi_chart, semi_data, semi_table
+    from benchmarks import semi_chart, semi_data, semi_setup, semi_table
     from benchmarks.semi_cells import Places
     from benchmarks.semi_methods import METHODS
 
@@ -67,7 +80,7 @@ def main() -> None:
         pathlib.Path(values.results),
     )
     if not values.table_only:
-        _run(wanted(values), places)
+        _run(wanted(values, places.data), places)
     results = collect(places.results)
     if not results:
         raise InputError(f"{places.results}: no cell has a result yet")
@@ -76,15 +89,18 @@ def main() -> None:
     scores = {p: found[0] for p, found in semi_table.SCORES.items()}
     semi_chart.chart(both.with_suffix(".png"), results, list(METHODS), scores)
     patient = semi_data.patients(places.data)
+    for protocol in dict.fromkeys(r["protocol"] for r in results):
+        print("\n".join(semi_setup.paragraph(results, protocol)))
     print("\n".join(semi_table.lines(results, patient)))
     print(f"{both}\n{both.with_suffix('.png')}")
 
 
-def wanted(values: Any) -> list["Cell"]:
+def wanted(values: Any, data: pathlib.Path) -> list["Cell"]:
     """The cells that the flags ask for, seed by seed.
 
     Raises:
-      InputError: an unknown protocol or method, a number that is none.
+      InputError: an unknown protocol or method, a number that is none, more
+        labels or seeds than the data set has.
     """
     from benchmarks.semi_cells import Cell
     from benchmarks.semi_methods import METHODS
@@ -92,8 +108,24 @@ def wanted(values: Any) -> list["Cell"]:
 
     _check("protocol", [values.protocol], PROTOCOLS)
     _check("methods", values.methods, METHODS)
-    labels = [None if n == ALL else _count(n) for n in values.labels]
-    order = itertools.product(range(values.seeds), labels, values.methods)
+    protocol = PROTOCOLS[values.protocol]
+    labels: list[int | None] = list(protocol.labels)
+    if values.labels is not None:
+        labels = [None if n == ALL else _count(n) for n in values.labels]
+    seeds = values.seeds or protocol.seeds
+    if protocol.most_seeds and seeds > protocol.most_seeds:
+        raise InputError(
+            f"--seeds {seeds}: {protocol.name} has 1 to"
+            f" {protocol.most_seeds}, a tile each"
+        )
+    pool = len(protocol.fold(data, None, 0).labelled)
+    for count in labels:
+        if count and count >= pool:
+            raise InputError(
+                f"--labels {count}: {protocol.name} has {pool} images to"
+                f" label; 1 to {pool - 1} or {ALL} is allowed"
+            )
+    order = itertools.product(range(seeds), labels, values.methods)
     return [Cell(values.protocol, m, n, seed) for seed, n, m in order]
 
 
@@ -142,11 +174,13 @@ def _short(result: dict) -> dict:
     """What a reader compares; the rest is in the cell's own file."""
     kept = (
         "protocol", "method", "labels", "seed", "images", "pooled", "seconds",
-        "commit", "date", "machine",
+        "commit", "date", "machine", "names", "setup", "setup_source", "git",
     )  # fmt: skip
-    return {name: result[name] for name in kept}
+    # Older cells have no setup, others no other source of it.
+    return {name: result[name] for name in kept if name in result}
 
 
 if __name__ == "__main__":
     define_flags()
+    sys.argv = list_flags.joined(sys.argv, ("labels", "methods"))
     program.run(main)

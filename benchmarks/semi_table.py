@@ -1,14 +1,15 @@
 """What the semi-supervised benchmark prints.
 
 In: the cells' results. Out: a table of methods x labels (mean +- deviation
-over seeds, in points of 100), the paired differences of histogan to every
-other method with their intervals, PASS or MISS a target (OPEN with fewer than
-three seeds).
+over seeds, in points of 100 or in px), the paired differences of histogan to
+every other method with their intervals, PASS or MISS a target (OPEN with fewer
+than three seeds, or before all prostate tiles are in).
 """
 
 from collections.abc import Iterator
 
 from benchmarks import semi_statistics as statistics
+from benchmarks.semi_data import GLEASON_TILES
 from benchmarks.semi_statistics import Result
 
 OURS = "histogan"
@@ -18,6 +19,7 @@ CLASSIC = "supervised+classic"
 # Least gain in Dice over `supervised` and over the best other, by labels.
 _GAINS: dict[int, tuple[float, float]] = {8: (0.04, 0.01), 17: (0.025, 0.0)}
 _ALL_DICE, _XNET_DICE = 0.88, 0.895
+_POINTS = 100.0
 _LEAST_SEEDS = 3  # fewer decide nothing
 # Jaccard, Dice of the published tables at 17 labels (see semi_protocols).
 _PUBLISHED = {
@@ -30,7 +32,13 @@ _PUBLISHED = {
     "nnU-Net, all labelled": (0.823, 0.903),
 }
 SCORES = {
-    "native": ("dice", "jaccard", "object_dice", "object_f1"),
+    "native": (
+        "dice",
+        "jaccard",
+        "object_dice",
+        "object_f1",
+        "object_hausdorff",
+    ),
     "xnet128": ("pooled_dice", "pooled_jaccard"),
     "gleason": ("mean_iou",),
 }
@@ -54,19 +62,25 @@ def lines(
         if protocol == "native":
             for labels in statistics.labels_of(results, protocol):
                 yield from _differences(results, labels, patient)
+        if protocol == "gleason":
+            for labels in statistics.labels_of(results, protocol):
+                yield from _tile_differences(results, labels)
     yield from verdicts(results)
 
 
 def _table(results, protocol, score) -> Iterator[str]:
     counts = statistics.labels_of(results, protocol)
-    yield f"\n{protocol}: {score} x 100 on the test images, mean +- sd (seeds)"
+    scale = _scale(score)
+    unit = "x 100" if scale == _POINTS else "in px, lower is better,"
+    yield f"\n{protocol}: {score} {unit} on the test images, mean +- sd (seeds)"
     head = "".join(f"{n or 'all'} labels".rjust(20) for n in counts)
     yield f"{'':24}{head}"
     for method in methods_of(results, protocol):
         row = ""
         for labels in counts:
             cells = statistics.of(results, protocol, method, labels)
-            row += _cell(statistics.summary(cells, score) if cells else None)
+            found = statistics.summary(cells, score) if cells else None
+            row += _cell(found, scale)
         yield f"{method:24}{row}"
 
 
@@ -76,12 +90,17 @@ def _published() -> Iterator[str]:
         yield f"{name:24}{100 * dice:.1f} {100 * jaccard:.1f}"
 
 
-def _cell(found: statistics.Summary | None) -> str:
+def _scale(score: str) -> float:
+    """Shares are told in points, lengths as they are."""
+    return 1.0 if score.endswith("hausdorff") else _POINTS
+
+
+def _cell(found: statistics.Summary | None, scale: float) -> str:
     if found is None:
         return "-".rjust(20)
-    text = f"{100 * found.mean:.1f}"
+    text = f"{scale * found.mean:.1f}"
     if found.seeds > 1:
-        text += f" +- {100 * found.deviation:.1f}"
+        text += f" +- {scale * found.deviation:.1f}"
     return f"{text} ({found.seeds})".rjust(20)
 
 
@@ -94,13 +113,32 @@ def _differences(results, labels, patient) -> Iterator[str]:
         if method == OURS or found is None:
             continue
         by_patient = found.by_patient(patient) if patient else ()
+        by_both = found.by_both(patient) if patient else None
         yield (
             f"{OURS} - {method}: {100 * found.mean:+.1f},"
             f" seeds x images {_range(found.low, found.high)},"
             f" seeds x patients {_range(*by_patient)},"
-            f" seeds alone {_range(*(found.by_seed() or ()))}"
+            f" t over seeds x patients {_range(*(by_both or ()))},"
+            f" t over seeds alone {_range(*(found.by_seed() or ()))}"
             f" ({found.seeds} seeds x {found.images} images)"
         )
+
+
+def _tile_differences(results, labels) -> Iterator[str]:
+    ours = statistics.of(results, "gleason", OURS, labels)
+    yield (
+        f"\n{labels or 'all'} labels, points of mean IoU with 95 % intervals:"
+        f" tiles drawn again {statistics.DRAWS} times, Student's t over tiles"
+    )
+    for method in methods_of(results, "gleason"):
+        other = statistics.of(results, "gleason", method, labels)
+        found = statistics.difference(ours, other, "mean_iou")
+        if method != OURS and found:
+            yield (
+                f"{OURS} - {method}: {100 * found.mean:+.1f}, tiles drawn again"
+                f" {_range(found.low, found.high)}, t"
+                f" {_range(*(found.by_seed() or ()))} ({found.seeds} tiles)"
+            )
 
 
 def _range(low: float | None = None, high: float | None = None) -> str:
@@ -148,13 +186,16 @@ def _other_protocols(results: list[Result]) -> Iterator[str]:
     tiles, plain = (
         statistics.of(results, "gleason", m, 2) for m in (OURS, PLAIN)
     )
+    # Each seed is another tile, so what draws seeds again draws tiles.
     gap = statistics.difference(tiles, plain, "mean_iou")
     if gap:
         yield _verdict(
             gap.mean > 0,
             gap.seeds,
             f"prostate tiles: {100 * gap.mean:+.1f} points of mean IoU over"
-            f" {PLAIN} ({100 * gap.low:+.1f} to {100 * gap.high:+.1f})",
+            f" {PLAIN}, 95 % over tiles {_range(gap.low, gap.high)}",
+            GLEASON_TILES,
+            "tiles",
         )
     small = statistics.of(results, "xnet128", OURS, 17)
     if small:
@@ -198,7 +239,13 @@ def _all_labels(results: list[Result]) -> Iterator[str]:
     )
 
 
-def _verdict(good: bool, seeds: int, text: str) -> str:
-    if seeds < _LEAST_SEEDS:
-        return f"OPEN  {text} ({seeds} of {_LEAST_SEEDS} seeds)"
+def _verdict(
+    good: bool,
+    seeds: int,
+    text: str,
+    least: int = _LEAST_SEEDS,
+    what: str = "seeds",
+) -> str:
+    if seeds < least:
+        return f"OPEN  {text} ({seeds} of {least} {what})"
     return f"{'PASS' if good else 'MISS'}  {text}"

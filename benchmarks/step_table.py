@@ -1,8 +1,8 @@
 """What the train step's benchmark says of its figures, and its chart.
 
 In: a row a cell (`step_cells.py`): over precisions and batches, over sides of
-the images, and those of the large GAN. Out: a table, PASS or MISS a target, a
-PNG.
+the images, and those of the large GAN. Out: shares of one peak for the whole
+run, a table, PASS or MISS a target, a PNG.
 """
 
 import pathlib
@@ -15,6 +15,37 @@ TIMES_LARGE = 30.0
 MEMORY_MIB, MEMORY_SIDE = 2e9 / 2**20, 1024
 # The memory of a stage may differ by this over sides of the images.
 CONSTANT = 1.1
+
+
+def peaks(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """The most that any row's convolution did, GFLOP/s, by precision.
+
+    What a row measures in its two seconds is also others' work on the machine:
+    the best of a run is nearest to what the machine can do.
+    """
+    found: dict[str, float] = {}
+    for row in rows:
+        best = max(found.get(row["precision"], 0.0), row["peak_gflops"])
+        found[row["precision"]] = best
+    return found
+
+
+def shared(
+    rows: list[dict[str, Any]], best: dict[str, float]
+) -> list[dict[str, Any]]:
+    """The rows with their share of the run's peak, not of their own."""
+    return [
+        row
+        | {
+            "share_of_peak": round(
+                row["convolution_gflop_per_step"]
+                / row["seconds_per_step"]
+                / best[row["precision"]],
+                4,
+            )
+        }
+        for row in rows
+    ]
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -60,12 +91,7 @@ def verdicts(
             )
             text = f"stage {stage}, bfloat16 over float32: {fast / slow:.2f}"
             out.append(_line(text, fast / slow >= SPEED_UP))
-        if len(sided := _of(memories, stage=stage)) > 1:
-            used = [row["step_memory_mib"] for row in sided]
-            sides = f"{sided[0]['side']} to {sided[-1]['side']} px"
-            ratio = max(used) / max(min(used), 1e-9)
-            text = f"stage {stage}, memory over images of {sides}: {ratio:.2f}"
-            out.append(_line(f"{text} times", ratio <= CONSTANT))
+        out += _steady(stage, _of(memories, stage=stage))
     for row in _of(memories, crop=256, side=MEMORY_SIDE):
         used = row["process_memory_mib"]
         text = f"crops of 256 px, images of {MEMORY_SIDE}: {used:.0f} MiB"
@@ -76,7 +102,38 @@ def verdicts(
     return [*out, _line(text, slowest <= FIRST_STEP)]
 
 
+def _steady(stage: int, rows: list[dict]) -> list[str]:
+    """Whether memory stays over the images' sides, the step's and in all."""
+    if len(rows) < 2:
+        return []
+    sides = f"{rows[0]['side']} to {rows[-1]['side']} px"
+    out = []
+    for name in ("step", "process"):
+        used = [row[f"{name}_memory_mib"] for row in rows]
+        ratio = max(used) / max(min(used), 1e-9)
+        text = f"stage {stage}, {name}'s memory over images of {sides}:"
+        out.append(_line(f"{text} {ratio:.2f} times", ratio <= CONSTANT))
+    return out
+
+
+def all_stages(speeds: list[dict], precision: str, batch: int) -> float | None:
+    """Megapixels of the finest scale a second when every stage reads them.
+
+    The tissue has a quarter of the pixels at each coarser stage. None: not
+    every stage was measured.
+    """
+    rows = _of(speeds, precision=precision, batch=batch)
+    last = max(row["stage"] for row in speeds)
+    if {row["stage"] for row in rows} != set(range(last + 1)):
+        return None
+    return 1.0 / sum(
+        4.0 ** (row["stage"] - last) / row["megapixels_per_second"]
+        for row in rows
+    )
+
+
 def _against(speeds: list[dict], large: list[dict]) -> list[str]:
+    """The finest stage's step, which the target is of, and all stages'."""
     out = []
     for row in _of(speeds, crop=256, batch=min(r["batch"] for r in speeds)):
         for rival in _of(large, precision=row["precision"]):
@@ -87,6 +144,13 @@ def _against(speeds: list[dict], large: list[dict]) -> list[str]:
                 f" {speed:.3f} Mpx/s, {times:.1f} times the large GAN's"
             )
             out.append(_line(text, times >= TIMES_LARGE))
+            whole = all_stages(speeds, row["precision"], row["batch"])
+            if whole:
+                times = whole / rival["megapixels_per_second"]
+                out.append(
+                    f"  all stages over the same tissue: {whole:.3f} Mpx/s,"
+                    f" {times:.1f} times the large GAN's"
+                )
     return out
 
 
@@ -127,12 +191,21 @@ def chart(
     left.legend(fontsize=8)
     for stage in sorted({r["stage"] for r in memories}):
         rows = _of(memories, stage=stage)
-        used = [r["step_memory_mib"] for r in rows]
-        right.plot(
-            [r["side"] for r in rows], used, marker="o", label=f"stage {stage}"
+        sides = [r["side"] for r in rows]
+        used, whole = (
+            [r[f"{name}_memory_mib"] for r in rows]
+            for name in ("step", "process")
         )
-    right.set(xlabel="side of the images, px", ylabel="memory of a step, MiB")
+        (line,) = right.plot(sides, used, marker="o", label=f"stage {stage}")
+        right.plot(sides, whole, color=line.get_color(), linestyle=":")
+    right.set(
+        xlabel="side of the images, px",
+        ylabel="memory of a step (dotted: process), MiB",
+    )
+    right.set_xticks(sorted({r["side"] for r in memories}))
     right.set_ylim(bottom=0)
     if memories:
-        right.legend(fontsize=8)
+        # Room for the legend above all lines.
+        right.set_ylim(top=1.2 * right.get_ylim()[1])
+        right.legend(fontsize=8, ncols=4, loc="upper center")
     machine.write_chart(path, figure)

@@ -46,7 +46,7 @@ def test_table_by_hand(found, tmp_path):
 def test_an_unknown_part_is_told_before_anything_is_trained(tmp_path):
     places = Places(tmp_path, tmp_path, tmp_path)
     with pytest.raises(InputError, match="--parts 'no_gan'; allowed are no_p"):
-        ablation.run(places, 8, 1, ["no_gan"])
+        ablation.run(places, 8, [0], ["no_gan"])
 
 
 def test_a_part_is_not_compared_with_a_whole_whose_run_is_gone(
@@ -59,4 +59,29 @@ def test_a_part_is_not_compared_with_a_whole_whose_run_is_gone(
     path.write_text(json.dumps({"seconds": 1.0}))
     places = Places(tmp_path, tmp_path / "out", tmp_path / "results")
     with pytest.raises(InputError, match="native_8_0_histogan: gone, and"):
-        ablation.run(places, 8, 1, ["no_painting"])
+        ablation.run(places, 8, [0], ["no_painting"])
+
+
+def test_a_part_of_its_own_stages_needs_no_run_of_the_whole(
+    tmp_path, monkeypatch
+):
+    trained = []
+    monkeypatch.setattr(
+        ablation, "train", lambda cell, *_: trained.append(cell.name)
+    )
+    places = Places(tmp_path, tmp_path / "out", tmp_path / "results")
+    ablation.run(places, 8, [2], ["no_restain", "two_stages"])
+    assert trained == [
+        "native_8_2_histogan",
+        "native_8_2_no_restain",
+        "native_8_2_two_stages",
+    ]
+    with pytest.raises(InputError, match="no_painting needs its stages"):
+        ablation.run(places, 8, [2], ["no_painting"])
+
+
+def test_seeds_by_name():
+    assert ablation.named_seeds(["2", "0", "2"]) == [0, 2]
+    assert ablation.named_seeds([]) == []
+    with pytest.raises(InputError, match="--only_seeds 'two': use 0, 1, 2"):
+        ablation.named_seeds(["two"])

@@ -122,21 +122,60 @@ def test_cells():
 def test_step_verdicts_table_and_chart(tmp_path):
     fast = row(precision="bfloat16", megapixels_per_second=1.5)
     sides = [row(), row(side=64, step_memory_mib=109.0)]
+    sides[1]["process_memory_mib"] = 777.0
     sides.append(row(stage=1, crop=256, side=1024, process_memory_mib=1908.0))
     speeds = [row(), fast, row(stage=1, crop=256, megapixels_per_second=0.1)]
     large = [{"precision": "float32", "megapixels_per_second": 0.004}]
     assert step_table.verdicts(speeds, sides, large) == [
         "stage 0, bfloat16: 50% of the peak  PASS",
         "stage 0, bfloat16 over float32: 1.50  MISS",
-        "stage 0, memory over images of 16 to 64 px: 1.09 times  PASS",
+        "stage 0, step's memory over images of 16 to 64 px: 1.09 times  PASS",
+        "stage 0, process's memory over images of 16 to 64 px: 1.11 times"
+        "  MISS",
         "crops of 256 px, images of 1024: 1908 MiB  MISS",
         "crops of 256 px, float32, batch 2: 0.100 Mpx/s, 25.0 times the"
         " large GAN's  MISS",
+        # A quarter of a second a megapixel for stage 0, ten for stage 1.
+        "  all stages over the same tissue: 0.098 Mpx/s, 24.4 times the large"
+        " GAN's",
         "first step 12 s after start, at the most  PASS",
     ]
     assert len(step_table.table(speeds).splitlines()) == 4
     step_table.chart(tmp_path / "a.png", speeds, sides)
     assert (tmp_path / "a.png").stat().st_size > 1000
+
+
+def test_shares_are_of_one_peak_a_precision(tmp_path, capsys):
+    work = {"convolution_gflop_per_step": 30.0, "seconds_per_step": 0.5}
+    speeds = [
+        row(peak_gflops=100.0, share_of_peak=0.6, **work),
+        row(stage=1, peak_gflops=150.0, share_of_peak=0.4, **work),
+        row(precision="bfloat16", peak_gflops=80.0, **work),
+    ]
+    sides = [row(peak_gflops=200.0, **work)]
+    # 60 GFLOP/s of 200, which a row of the sides measured; of 80.
+    best = step_table.peaks(speeds + sides)
+    assert best == {"float32": 200.0, "bfloat16": 80.0}
+    found = step_table.shared(speeds, best)
+    assert [r["share_of_peak"] for r in found] == [0.3, 0.3, 0.75]
+    path = tmp_path / "step.json"
+    whole = {"protocol": {}, "steps": speeds, "sides": sides, "large_gan": []}
+    train_step.tell(path, whole)
+    stored = json.loads(path.read_text())
+    assert stored["steps"] == found
+    assert stored["protocol"] == {"peak_gflops": best}
+    assert path.with_suffix(".png").exists()
+    text = capsys.readouterr().out
+    assert "peak in float32, the best of all rows: 200 GFLOP/s" in text
+
+
+def test_all_stages_need_all_stages():
+    speeds = [row(), row(stage=1), row(stage=2, megapixels_per_second=0.5)]
+    # 1 / 16 + 1 / 4 + 2 seconds a megapixel of the finest scale.
+    found = step_table.all_stages(speeds, "float32", 2)
+    assert found == pytest.approx(1 / 2.3125)
+    assert step_table.all_stages(speeds[1:], "float32", 2) is None
+    assert step_table.all_stages(speeds, "float32", 4) is None
 
 
 def test_a_row_of_several_processes():

@@ -1,16 +1,14 @@
-"""The semi-supervised benchmark: its splits, scores, statistics, verdicts."""
+"""The semi-supervised benchmark: its splits, scores, statistics."""
 
 import numpy as np
 import pytest
+from semi_results import cells
 
 from benchmarks import (
-    semi_chart,
     semi_data,
     semi_scores,
     semi_statistics,
-    semi_table,
 )
-from histogan_tf.errors import InputError
 
 
 def test_glas_folds(real_data):
@@ -86,26 +84,6 @@ def test_gland_rows_of_a_perfect_and_a_blind_reader(real_data):
     assert bad["dice"] == 0 and bad["object_dice"] == 0
 
 
-def cells(method, labels, values):
-    """Results whose images' Dice are the rows of `values`, a row a seed."""
-    return [
-        {
-            "protocol": "native",
-            "method": method,
-            "labels": labels,
-            "seed": seed,
-            "images": {
-                f"i{k}": {
-                    name: value
-                    for name in ("dice", "jaccard", "object_dice", "object_f1")
-                }
-                for k, value in enumerate(row)
-            },
-        }
-        for seed, row in enumerate(values)
-    ]
-
-
 def test_bootstrap_of_one_row_is_that_of_its_mean():
     rng = np.random.default_rng(0)
     gaps = rng.normal(1, 2, (1, 400))
@@ -153,14 +131,38 @@ def test_stricter_intervals_by_hand():
     assert found.by_patient(lambda name: name) == (found.low, found.high)
 
 
-def test_the_best_other_is_judged_by_our_seeds():
-    base = np.full((3, 4), 0.5)
-    results = cells("cps", 8, base[:2]) + cells("histogan", 8, base[:2])
-    # Better on an average, by a seed that histogan lacks.
-    results += cells("supervised", 8, np.add(base, [[0], [-0.1], [0.4]]))
-    assert semi_table.best_other(results, 8) == "cps"
-    results += cells("histogan", 8, base)[2:]
-    assert semi_table.best_other(results, 8) == "supervised"
+def test_crossed_interval_by_hand():
+    gaps = np.array([[1.0, 2.0], [3.0, 6.0]])
+    # Mean squares: seeds 9, images 4, rest 1; (9 + 3) / 4 is the variance.
+    # 12^2 / (9^2 + 4^2 + 1) = 1.5 degrees, taken for one: 12.706.
+    wanted = 3 - 12.706 * 3**0.5, 3 + 12.706 * 3**0.5
+    found = semi_statistics.crossed(gaps, np.arange(2))
+    assert found == pytest.approx(wanted)
+    # Twice the same image is one patient's two: nothing is known better.
+    twins = np.array([0, 0, 1, 1])
+    found = semi_statistics.crossed(gaps[:, twins], twins)
+    assert found == pytest.approx(wanted)
+    assert semi_statistics.crossed(gaps[:1], np.arange(2)) is None
+    assert semi_statistics.crossed(gaps, np.array([0, 0])) is None
+    # Images alike: Student's t over the seeds' means, 1 and 4.
+    alike = semi_statistics.crossed(
+        np.array([[1.0] * 2, [4.0] * 2]), twins[1:3]
+    )
+    assert alike == pytest.approx((2.5 - 12.706 * 1.5, 2.5 + 12.706 * 1.5))
+
+
+def test_crossed_interval_holds_the_truth_as_often_as_it_says():
+    rng = np.random.default_rng(4)
+    groups = np.repeat(np.arange(15), rng.integers(1, 8, 15))
+    held, draws = 0, 1000
+    for draw in range(draws):
+        # Of every other kind, patients are all alike.
+        patients = rng.normal(0, draw % 2 + 1e-9, 15)[groups]
+        noise = rng.normal(0, 1, (3, len(groups)))
+        gaps = rng.normal(0, 0.5, (3, 1)) + patients + noise
+        low, high = semi_statistics.crossed(gaps, groups)
+        held += low <= 0 <= high
+    assert 0.92 < held / draws < 0.985
 
 
 def test_differences_are_paired():
@@ -186,56 +188,6 @@ def test_cells_of_other_images_are_not_compared():
     other = cells("b", 8, np.ones((1, 4)))[0]
     with pytest.raises(ValueError, match="different images"):
         semi_statistics.difference({0: one}, {0: other}, "dice")
-
-
-@pytest.mark.parametrize(
-    ("gain", "wanted"),
-    [(0.05, ["PASS", "PASS"]), (0.03, ["MISS", "PASS"]), (0.0, ["MISS"] * 2)],
-)
-def test_verdicts(gain, wanted, tmp_path):
-    base = np.random.default_rng(2).uniform(0.5, 0.8, (3, 60))
-    results = cells("supervised", 8, base) + cells("cps", 8, base + 0.001)
-    results += cells("histogan", 8, base + gain)
-    results += cells("histogan_labelled_only", 8, base + 0.04)
-    # Our own ablation is no rival.
-    assert semi_table.best_other(results, 8) == "cps"
-    found = [line[:4] for line in semi_table.verdicts(results)]
-    assert found == wanted
-    text = "\n".join(semi_table.lines(results, str))
-    assert f"histogan - supervised: {100 * gain:+.1f}, seeds x images" in text
-    semi_chart.chart(
-        tmp_path / "chart.png", results, ["cps", "histogan"], {"native": "dice"}
-    )
-    assert (tmp_path / "chart.png").stat().st_size > 5000
-
-
-def test_patients_are_known_of_glas_alone(real_data):
-    patient = semi_data.patients(real_data / "glas")
-    assert patient("testA_1") == "4" and patient("testA_10") == "10"
-    assert semi_data.patients(real_data / "gleason") is None
-    base = np.full((2, 4), 0.5)
-    results = cells("cps", 8, base) + cells("histogan", 8, base)
-    text = "\n".join(semi_table.lines(results, None))
-    assert "histogan - cps: +0.0" in text and "seeds x patients -," in text
-    with pytest.raises(InputError, match=r"no Grade\.csv; the GlaS data set"):
-        semi_data.glas_fold(real_data / "gleason", 8, 0)
-
-
-def test_xnet128_stands_beside_the_published_tables():
-    found = cells("histogan", 17, np.full((3, 4), 0.9))
-    pooled = {"dice": 0.9, "jaccard": 0.8}
-    results = [r | {"protocol": "xnet128", "pooled": pooled} for r in found]
-    text = "\n".join(semi_table.lines(results, None))
-    assert "90.0 +- 0.0 (3)" in text and "89.2 80.5" in text
-    assert "PASS  xnet128: pooled Dice 0.900 >= 0.895" in text
-
-
-def test_two_seeds_decide_nothing():
-    base = np.random.default_rng(2).uniform(0.5, 0.8, (2, 60))
-    results = cells("supervised", 8, base) + cells("histogan", 8, base + 0.1)
-    found = list(semi_table.verdicts(results))
-    assert found and all(line.startswith("OPEN") for line in found)
-    assert all("(2 of 3 seeds)" in line for line in found)
 
 
 def test_gleason_folds_leave_each_tile_out_once(real_data):
