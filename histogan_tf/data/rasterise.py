@@ -4,9 +4,10 @@ In: valid (Multi)Polygons in px of a slide's level 0, with class ids. Out:
 uint8 [height, width] class ids; 255 where nothing is drawn.
 
 A pixel of the grid at X um/px (that of `slides.py`) has the class of the
-smallest shape that holds its centre, as annotations are nested: a gland in a
-tumour in the tissue. Of equal sizes the later wins. Even-odd rule along the
-row through the centres, computed from absolute coordinates alone: windows
+smallest polygon that holds its centre, as annotations are nested: a gland in a
+tumour in the tissue. Parts of a MultiPolygon count each by itself: glands that
+were merged are glands still. Of equal sizes the later wins. Even-odd rule along
+the row through the centres, computed from absolute coordinates alone: windows
 fit together to the pixel.
 """
 
@@ -27,8 +28,13 @@ class Shapes:
     def __init__(
         self, shapes: Sequence[tuple[shapely.Geometry, int]], mpp: float
     ) -> None:
+        parts = [
+            (part, identity)
+            for shape, identity in shapes
+            for part in shapely.get_parts(shape)
+        ]
         # Python's sort is stable: equal areas stay in the order given.
-        ordered = sorted(shapes, key=lambda pair: -pair[0].area)
+        ordered = sorted(parts, key=lambda pair: -pair[0].area)
         self.mpp = mpp
         self.shapes = tuple(shape for shape, _ in ordered)
         self.ids = tuple(identity for _, identity in ordered)
@@ -67,9 +73,8 @@ def rasterise(
 
 def _edges(shape: shapely.Geometry) -> np.ndarray:
     """Edges of all rings, float64 [n, 4]: x, y of the upper end, the lower."""
-    rings = shapely.get_rings(shapely.get_parts(shape))
     found = [np.empty((0, 4))]
-    for ring in rings:
+    for ring in shapely.get_rings(shape):
         points = shapely.get_coordinates(ring)
         found.append(np.concatenate([points[:-1], points[1:]], axis=1))
     edges = np.concatenate(found)
