@@ -80,6 +80,15 @@ def test_merged_parts_are_painted_as_if_drawn_apart():
     np.testing.assert_array_equal(found, wanted)
 
 
+def test_ignored_wins_whatever_its_size():
+    gland, ignored = shapely.box(2, 2, 6, 6), shapely.box(4, 0, 12, 12)
+    pairs = [(ignored, 255), (gland, 1)]
+    found = rasterise(Shapes(pairs, 1.0), 0, 0, 12, 12, 1.0)
+    wanted = np.full((12, 12), 255)
+    wanted[2:6, 2:4] = 1
+    np.testing.assert_array_equal(found, wanted)
+
+
 def test_nothing_there():
     found = rasterise(Shapes([(RING, 0)], 1.0), 500, 500, 3, 4, 1.0)
     assert found.shape == (3, 4) and (found == 255).all()

@@ -6,9 +6,10 @@ uint8 [height, width] class ids; 255 where nothing is drawn.
 A pixel of the grid at X um/px (that of `slides.py`) has the class of the
 smallest polygon that holds its centre, as annotations are nested: a gland in a
 tumour in the tissue. Parts of a MultiPolygon count each by itself: glands that
-were merged are glands still. Of equal sizes the later wins. Even-odd rule along
-the row through the centres, computed from absolute coordinates alone: windows
-fit together to the pixel.
+were merged are glands still. Of equal sizes the later wins. Shapes of id 255
+(QuPath's "Ignore*") win over all they cover, whatever their size. Even-odd rule
+along the row through the centres, computed from absolute coordinates alone:
+windows fit together to the pixel.
 """
 
 from collections.abc import Sequence
@@ -34,7 +35,7 @@ class Shapes:
             for part in shapely.get_parts(shape)
         ]
         # Python's sort is stable: equal areas stay in the order given.
-        ordered = sorted(parts, key=lambda pair: -pair[0].area)
+        ordered = sorted(parts, key=lambda p: (p[1] == IGNORE, -p[0].area))
         self.mpp = mpp
         self.shapes = tuple(shape for shape, _ in ordered)
         self.ids = tuple(identity for _, identity in ordered)
@@ -44,7 +45,7 @@ class Shapes:
     def meeting(
         self, top: float, left: float, bottom: float, right: float
     ) -> list[tuple[np.ndarray, int]]:
-        """Edges and class ids of what may lie in a box, largest first."""
+        """Edges and class ids of what may lie in a box, the winner last."""
         found = np.sort(self._tree.query(shapely.box(left, top, right, bottom)))
         return [(self._edges[n], self.ids[n]) for n in found]
 
