@@ -29,7 +29,7 @@ from histogan_tf.data import (
     openslide_blocks,
     tiff_blocks,
 )
-from histogan_tf.data.blocks import Backend, BlockImage, Level
+from histogan_tf.data.blocks import Backend, BlockImage, Level, reduction
 from histogan_tf.errors import InputError
 from histogan_tf.files import stem_of
 
@@ -136,8 +136,8 @@ class Slide:
         """Level-0 rows and columns that a pixel of a level covers."""
         level = self.levels[number]
         return (
-            _reduction(self.height, level.height),
-            _reduction(self.width, level.width),
+            reduction(self.height, level.height),
+            reduction(self.width, level.width),
         )
 
     def _average(
@@ -211,12 +211,6 @@ def _whole(path: str | os.PathLike) -> Backend:
     height, width = pixels.shape[:2]
     level = Level(height, width, height, width)
     return Backend((level,), lambda *_: pixels, lambda: None, None)
-
-
-def _reduction(fine: int, coarse: int) -> float:
-    whole = max(1, round(fine / coarse))
-    exact = coarse in (fine // whole, -(-fine // whole))
-    return float(whole) if exact else fine / coarse
 
 
 def _steps(rows: float, columns: float, width: int) -> tuple[int, int]:
