@@ -4,7 +4,8 @@ In: QuPath's GeoJSON, ASAP's XML, a mask image or a label TIFF; the slide; the
 class table. Out: Labels: class ids of any window at any um/px, 255 = not
 annotated, and notes on what had to be mended.
 
-Class names are those of the table. QuPath's "Ignore*" is painted as 255 over
+Class names are those of the table and its `annotations`, to the letter but for
+blanks around them. QuPath's "Ignore*" is painted as 255 over
 all that it covers; its other classes whose names end in `*` ("Region*") lie
 beneath all: they frame what is annotated, and annotate nothing.
 
@@ -170,9 +171,9 @@ def to_shapes(
 
 def class_of(item: Drawn, table: ClassTable) -> int | None:
     """Id of the first name that is a class; 255: "Ignore*", -1: other `*`."""
-    for name in item.names:
-        if name in table.names:
-            return table.names.index(name)
+    for name in map(str.strip, item.names):
+        if name in table.ids_by_name:
+            return table.ids_by_name[name]
         if name.endswith("*"):
             return IGNORE if name.startswith("Ignore") else _BENEATH
     return None
@@ -221,7 +222,8 @@ def _unknown(unknown: collections.Counter[str], table: ClassTable) -> str:
     listed = ", ".join(f"{name!r} ({n})" for name, n in unknown.items())
     return (
         f"annotations of classes that the class table lacks: {listed};"
-        f" allowed: {', '.join(table.names)}"
+        f" allowed: {', '.join(table.ids_by_name)}; a class's `annotations`"
+        " list further names"
     )
 
 
