@@ -145,17 +145,26 @@ def test_bits_are_masks_of_0_and_1(tmp_path):
     backend.close()
 
 
-def test_a_scale_is_the_files_unless_stated(tmp_path):
-    tifffile.imwrite(
-        tmp_path / "a.tif",
-        np.zeros((9, 9), np.uint8),
-        resolution=(20000, 20000),
-        resolutionunit="CENTIMETER",
-    )
-    for stated, wanted in ((None, 0.5), (0.3, 0.3)):
-        backend = tiff_blocks.open_rgb(tmp_path / "a.tif", stated)
-        assert backend.mpp == pytest.approx(wanted)
+def test_a_scale_is_what_the_file_states(tmp_path):
+    def write(across, down):
+        tifffile.imwrite(
+            tmp_path / "a.tif",
+            np.zeros((9, 9), np.uint8),
+            resolution=(across, down),
+            resolutionunit="CENTIMETER",
+        )
+
+    write(20000, 20000)
+    for given in (None, 0.3):
+        backend = tiff_blocks.open_rgb(tmp_path / "a.tif", given)
+        assert backend.mpp == pytest.approx(0.5)
         backend.close()
+    write(20000, 10000)
+    with pytest.raises(InputError, match="square pixels are needed"):
+        tiff_blocks.open_rgb(tmp_path / "a.tif", None)
+    backend = tiff_blocks.open_rgb(tmp_path / "a.tif", 0.3)
+    assert backend.mpp is None
+    backend.close()
 
 
 def test_threads_leave_each_other_their_place(tmp_path, monkeypatch):

@@ -35,6 +35,8 @@ SLIDE_EXTENSIONS = (
     ".dcm",
 )
 
+# Objectives and scanners are this true to what they say.
+_SAME_SCALE = 0.02
 _BMP, _JPEG = b"BM", b"\xff\xd8\xff"
 
 
@@ -137,6 +139,23 @@ def read_mpp(path: str | os.PathLike) -> float | None:
         raise
     except Exception as error:
         raise UnreadableError(path, str(error)) from error
+
+
+def scale_note(
+    path: str | os.PathLike, stated: float | None, given: float | None
+) -> str | None:
+    """A line for the user where a file states another um/px than --mpp."""
+    if not stated or not given or abs(given / stated - 1) <= _SAME_SCALE:
+        return None
+    return f"{path}: states {stated:g} um/px, --mpp {given:g} is used"
+
+
+def file_scale_note(path: str | os.PathLike, given: float | None) -> str | None:
+    """`scale_note` of an image file; None where it cannot be read."""
+    try:
+        return scale_note(path, read_mpp(path), given) if given else None
+    except InputError:
+        return None
 
 
 def _reading(path: str | os.PathLike) -> BinaryIO:

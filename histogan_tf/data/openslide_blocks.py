@@ -32,7 +32,9 @@ def vendor(path: str | os.PathLike) -> str | None:
 
 
 def open_rgb(path: str | os.PathLike, mpp: float | None) -> Backend:
-    """Blocks as uint8 RGB [h, w, 3]; um/px is `mpp`, else the file's.
+    """Blocks as uint8 RGB [h, w, 3], with the um/px that the file states.
+
+    If the user states `mpp`, the file need not state it rightly.
 
     Raises:
       UnreadableError: damaged, or cut short.
@@ -58,7 +60,7 @@ def open_rgb(path: str | os.PathLike, mpp: float | None) -> Backend:
             raise UnreadableError(path, str(error)) from error
         return on_white(pixels)
 
-    stated = mpp or _stated_mpp(slide, path)
+    stated = tiff.stated_unless(mpp, lambda: _stated_mpp(slide, path))
     return Backend(levels, read_block, slide.close, stated, _origin(slide))
 
 

@@ -48,13 +48,16 @@ class Slide:
 
     `name` is the file's stem, `mpp` the um/px of level 0, whose size in px is
     `height` x `width`. `origin` is the row and column of level 0 that QuPath
-    takes for (0, 0): its coordinates are less by that. Threads may share it.
+    takes for (0, 0): its coordinates are less by that. `scale_note` is a line
+    for the user where the file states another um/px, or None. Threads may share
+    it.
     """
 
     def __init__(self, path: str | os.PathLike, backend: Backend, mpp: float):
         self.path = pathlib.Path(path)
         self.name = stem_of(self.path)
         self.mpp = mpp
+        self.scale_note = images.scale_note(path, backend.mpp, mpp)
         self.origin = backend.origin
         self._image = BlockImage(backend)
         self.height, self.width = backend.levels[0].height, self.levels[0].width

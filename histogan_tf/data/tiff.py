@@ -172,6 +172,18 @@ def square(across: float, down: float, path: str | os.PathLike) -> float:
     return across
 
 
+def stated_unless(
+    given: float | None, read: Callable[[], float | None]
+) -> float | None:
+    """What `read` finds; None where it fails and the user states `given`."""
+    try:
+        return read()
+    except Exception:
+        if given is None:
+            raise
+        return None
+
+
 def _from_ome(tif: "tifffile.TiffFile") -> tuple[float, float] | None:
     if not tif.ome_metadata:
         return None

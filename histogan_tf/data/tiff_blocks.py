@@ -29,7 +29,9 @@ _MOST_SAMPLES = 4
 
 
 def open_rgb(path: str | os.PathLike, mpp: float | None) -> Backend:
-    """Blocks as uint8 RGB [h, w, 3]; um/px is `mpp`, else the file's.
+    """Blocks as uint8 RGB [h, w, 3], with the um/px that the file states.
+
+    If the user states `mpp`, the file need not state it rightly.
 
     Raises:
       UnreadableError: no TIFF, cut short, or not one flat image of grey or
@@ -117,7 +119,7 @@ def _open(
         key = levels[0].keyframe
         check(key.photometric, len(levels[0].pages) * key.samplesperpixel)
         sizes = tuple(level.size() for level in levels)
-        stated = mpp or tiff.stated_mpp(path)
+        stated = tiff.stated_unless(mpp, lambda: tiff.stated_mpp(path))
         close = stack.pop_all().close
 
     def read_block(level: int, i: int, j: int) -> np.ndarray:
