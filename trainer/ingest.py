@@ -115,7 +115,7 @@ def tiles(show: "Progress") -> tuple["Manifest", tuple[str, ...]]:
     run = runners.chosen(local, settings.output)
     notes: list[str] = []
     made = ingest.ingest(settings, show, run, notes.append)
-    return made, tuple(notes)
+    return made, (*notes, *ingest.unlearnt(made))
 
 
 def slides(show: "Progress") -> tuple["Manifest", tuple[str, ...]]:

@@ -203,6 +203,18 @@ def _check_written(plan: Plan, written: dict[tuple[str, str], Kind]) -> None:
             )
 
 
+def unlearnt(result: Manifest, advice: str = "") -> list[str]:
+    """A line for each class that no labelled training pixel shows."""
+    if "train" not in result.splits:
+        return []
+    pixels = result.class_pixels("train")
+    return [
+        f"class {info.name} has no training pixel: it cannot be learnt{advice}"
+        for info in result.classes.classes
+        if any(pixels) and not pixels[info.id]
+    ]
+
+
 def list_bad(skipped: list[Skipped]) -> str:
     """One line that names all unreadable files."""
     unique = sorted({(item.file, item.reason) for item in skipped})
