@@ -2,8 +2,8 @@
 
 In: the bytes of one PNG or JPEG, scalar strings. Out: uint8 images [H, W, 3]
 and masks [H, W] as the library's `data/images.py` reads them: 16 bits become 8
-by round(v / 257), grey is repeated, alpha is dropped, palettes give colours,
-EXIF rotation is ignored. Masks are 8-bit grey PNG of class ids.
+by round(v / 257), grey is repeated, transparency is laid on white, palettes
+give colours, EXIF rotation is ignored. Masks are 8-bit grey PNG of class ids.
 
 The size stands in the header and is checked before anything is decoded, so a
 file of 10 kB that would fill 2 GB is refused at once. What is refused raises
@@ -126,12 +126,26 @@ def _fits(size: tf.Tensor, max_pixels: int) -> tf.Operation:
 
 def _decode_png(data: tf.Tensor, max_pixels: int) -> tf.Tensor:
     with tf.control_dependencies([_fits(png_size(data), max_pixels)]):
-        deep = _png_header(data)[24] == 16
-    return tf.cond(
-        deep,
-        lambda: _to_8_bits(tf.io.decode_png(data, 3, tf.uint16)),
-        lambda: tf.io.decode_png(data, 3),
+        depth = _png_header(data)[24]
+    # The decoder gives those without alpha the largest value of their depth.
+    opaque = tf.cast(tf.where(depth < 8, 2**depth - 1, 255), tf.uint8)
+    image = tf.cond(
+        depth == 16,
+        lambda: _to_8_bits(tf.io.decode_png(data, 4, tf.uint16)),
+        lambda: tf.io.decode_png(data, 4),
     )
+    return tf.cond(
+        tf.reduce_all(image[..., 3] == opaque),
+        lambda: image[..., :3],
+        lambda: _on_white(tf.cast(image, tf.int32)),
+    )
+
+
+def _on_white(image: tf.Tensor) -> tf.Tensor:
+    """Lays int32 RGBA on white: uint8 RGB; half of 255 rounds."""
+    alpha = image[..., 3:]
+    mixed = image[..., :3] * alpha + 255 * (255 - alpha)
+    return tf.cast((mixed + 127) // 255, tf.uint8)
 
 
 def _to_8_bits(image: tf.Tensor) -> tf.Tensor:

@@ -124,6 +124,30 @@ def test_derived_classes_and_ignored_ones():
     assert [identity for _, identity in found] == [1, 255]
 
 
+def test_further_names_of_a_class_and_blanks_around_them():
+    infos = (ClassInfo(0, "gland", (0, 0, 0), annotations=("_0", "Tumor")),)
+    found, _ = annotations.to_shapes(
+        [named(BOX, name) for name in (" gland", "_0 ", "Tumor")],
+        "a.json",
+        ClassTable(infos),
+        50,
+        80,
+    )
+    assert found == [(BOX, 0)] * 3
+
+
+def test_regions_lie_beneath_all_and_annotate_nothing():
+    small = shapely.box(12, 12, 14, 14)
+    found, notes = shapes(
+        named(BOX, "gland"), named(small, "Region*"), named(small, "Other*")
+    )
+    assert found == [(BOX, 1)] and notes == ()
+    # A frame alone is no mistake: the slide is unlabelled.
+    found, _ = shapes(named(BOX, "Region*"))
+    assert found == []
+    assert (rasterise(Shapes(found, 1.0), 0, 0, 30, 30, 1.0) == 255).all()
+
+
 @pytest.fixture
 def slide(tmp_path):
     path = tmp_path / "slide.png"

@@ -91,6 +91,46 @@ def test_consistency_is_the_judges_dice_and_drops_pairs(
     assert f"{some['dropped']} dropped" in out
 
 
+def test_an_ignored_mask_is_dropped_and_its_consistency_null(
+    augment, tmp_path, monkeypatch
+):
+    from histogan_tf import mask_recipes
+
+    blank = mask_recipes.NamedMask("blank", np.full((32, 32), 255, np.uint8))
+    plain, calls = mask_recipes.resampled, []
+
+    def draw(masks, rng):
+        calls.append(len(masks))
+        return blank if len(calls) == 1 else plain(masks, rng)
+
+    monkeypatch.setitem(mask_recipes.RECIPES, "resampled", draw)
+    code, out, _ = augment(count=1, recipes="resampled")
+    assert code == 0 and "1 pairs kept, 1 dropped" in out
+    told = json.loads((tmp_path / "out" / "augment.json").read_text())
+    (dropped,) = told["dropped_pairs"]
+    assert dropped["mask"] == "blank" and dropped["consistency"] is None
+
+
+def test_masks_without_a_known_pixel_are_not_drawn_from(
+    augment, tmp_path, monkeypatch
+):
+    from histogan_tf.evaluation import tiles
+
+    def tile(name, value):
+        mask = np.full((32, 32), value, np.uint8)
+        return tiles.EvaluationTile(name, None, mask, None)
+
+    given = [tile("blank", 255), tile("known", 1)]
+    monkeypatch.setattr(tiles, "each", lambda *_: iter(given))
+    assert augment(recipes="resampled")[0] == 0
+    told = json.loads((tmp_path / "out" / "augment.json").read_text())
+    names = {p["mask"].partition(",")[0] for p in told["pairs"]}
+    assert names == {"known"} and told["dropped"] == 0
+    del given[1]
+    code, _, err = augment(recipes="resampled", output=tmp_path / "other")
+    assert code == 2 and "the training masks are ignored all over" in err
+
+
 def test_too_few_good_pairs(augment, tmp_path):
     code, _, err = augment(count=1, consistency=0.999)
     assert code == 2 and "5 pairs were dropped and 0 kept" in err

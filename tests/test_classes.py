@@ -114,6 +114,16 @@ def test_kind_of_mask_must_fit_the_table():
             "needs classes",
         ),
         ({"classes": [entry(0), entry(1, name="c0")]}, "repeat"),
+        ({"classes": [entry(0, annotations="a")]}, "'a'; a list is needed"),
+        ({"classes": [entry(0, annotations=[" "])]}, "annotations is ' '"),
+        (
+            {"classes": [entry(0, annotations=["c1"]), entry(1)]},
+            "'c1' repeats: ids 1 and 0",
+        ),
+        (
+            {"classes": [entry(n, annotations=["x"]) for n in (0, 1)]},
+            "'x' repeats: ids 0 and 1",
+        ),
         (
             {"classes": [entry(0, boundary=True), entry(1, boundary=True)]},
             "more than one",
@@ -124,6 +134,17 @@ def test_bad_tables(data, message):
     with pytest.raises(InputError, match=message) as caught:
         classes.from_json(data, "c.json")
     assert "c.json" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_names_that_annotations_may_have():
+    made = table(
+        entry(0, name=" c0 "), entry(1, annotations=["tumour ", "_0", "c1"])
+    )
+    assert made.names == ("c0", "c1")
+    assert made.ids_by_name == {"c0": 0, "c1": 1, "tumour": 1, "_0": 1}
+    again = json.loads(json.dumps(made.to_json()))
+    assert classes.from_json(again, "c") == made
+    assert made.of_ids().ids_by_name == made.ids_by_name
 
 
 def test_load_names_the_file(tmp_path):

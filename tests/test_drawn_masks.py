@@ -268,3 +268,12 @@ def test_the_slide_of_another_name(drawn, tmp_path):
         tmp_path / "case.ome.tif", [slide_files.painted(300, 300)], 1.0
     )
     assert reader(str(tmp_path), None, None).whole(drawn).any()
+
+
+def test_a_slide_whose_ending_the_annotations_bear(drawn, tmp_path):
+    slide_files.write_pages(
+        tmp_path / "case.tif", [slide_files.painted(300, 300)], 1.0
+    )
+    path = tmp_path / "case.tif.geojson"
+    path.write_bytes(drawn.read_bytes())
+    assert reader(str(tmp_path), None, None).whole(path).any()

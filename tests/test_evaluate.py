@@ -37,6 +37,9 @@ def not_a_number(token):
 def test_metrics_and_report(evaluate, run, phantom_records):
     code, text, _ = evaluate(**QUICK)
     assert code == 0 and "mask consistency, Dice" in text
+    # All but class 0 and, as there is none, the boundary.
+    (line,) = [one for one in text.splitlines() if "object Dice" in one]
+    assert line.endswith(" (epithelium, lumen merged into one foreground)")
     page = (run / "report.html").read_text()
     assert "epithelium" in page and "stain 3" in page
     written = (run / "metrics.json").read_text()
@@ -60,6 +63,7 @@ def check_layout(metrics):
     real = metrics["mask_consistency"]["real"]["dice"]
     assert real == segmentation["judge"]["dice"]
     assert metrics["objects"]["segmenter"]["images"] == 5
+    assert metrics["objects"]["segmenter"]["classes"] == ["epithelium", "lumen"]
     rows = metrics["sliced_wasserstein"]
     assert [row["stage"] for row in rows] == [0, 0, 1, 1]
     for row in rows:

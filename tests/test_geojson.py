@@ -130,6 +130,10 @@ def test_geometries(tmp_path, geometry, area):
             ' "Polygon", "coordinates": [[[0, 0], [NaN, 1], [3, 3]]]}}]',
             "not finite",
         ),
+        (
+            [feature({"type": "Polygon", "coordinates": [[[10**400, 1]]]})],
+            r"features\[0\]\.geometry: int too large",
+        ),
         ([square(classification={"name": 7})], "classification: no class name"),
     ],
 )

@@ -58,7 +58,7 @@ def test_jpeg_is_close(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tif"])
-def test_16_bits_and_alpha(tmp_path, name):
+def test_16_bits(tmp_path, name):
     # 257 x the 8-bit value, and one less than half a step above and below.
     path, wide = tmp_path / name, RGB.astype(np.uint16) * 257
     save(path, wide)
@@ -68,8 +68,24 @@ def test_16_bits_and_alpha(tmp_path, name):
     save(path, wide)
     out = images.read_image(path)
     assert out[0, :2].tolist() == [[0, 0, 255], [1, 1, 1]]
-    save(path, np.concatenate([RGB, RGB[..., :1]], 2))
-    np.testing.assert_array_equal(images.read_image(path), RGB)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_transparency_is_laid_on_white(tmp_path, name, kind):
+    # A fifth of 100 and four fifths of 255; black that is clear is white.
+    row = [[100, 0, 255, 51], [0, 0, 0, 0], [7, 8, 9, 255]]
+    pixels = np.array([row, row], kind)
+    save(tmp_path / name, pixels * kind(np.iinfo(kind).max // 255))
+    found = images.read_image(tmp_path / name)
+    wanted = [[[224, 204, 255], [255, 255, 255], [7, 8, 9]]] * 2
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_grey_with_alpha():
+    grey = np.array([[[100, 51], [0, 0]]], np.uint8)
+    found = images.as_rgb(grey, "a.png")
+    np.testing.assert_array_equal(found, [[[224] * 3, [255] * 3]])
 
 
 def test_content_decides_not_the_name(tmp_path):

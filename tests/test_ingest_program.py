@@ -60,6 +60,37 @@ def test_slides(folder, capsys, monkeypatch):
     assert sizes == {(35, 45)}
 
 
+def test_another_scale_than_the_files_is_noted(folder, capsys, monkeypatch):
+    line = "a.tif: states 4 um/px, --mpp 3 is used\n"
+    _, out, _ = run(folder, capsys, monkeypatch, mpp=3)
+    assert out.count(line) == 1
+    images.write_png(folder / "a.png", np.zeros((70, 90), np.uint8))
+    plain = {"masks": folder / "a.png", "annotations": None}
+    plain |= {"tile_px": None, "tissue": None, "output": folder / "two"}
+    code, out, err = run(folder, capsys, monkeypatch, mpp=3, **plain)
+    assert code == 0, err
+    assert out.count(line) == 1 and "no training pixel" not in out
+    plain["output"] = folder / "three"
+    # 2 % are within what objectives are true to.
+    _, out, _ = run(folder, capsys, monkeypatch, mpp=3.93, **plain)
+    assert "states" not in out
+
+
+def test_a_class_without_a_training_pixel(folder, capsys, monkeypatch):
+    table = [
+        {"id": n, "name": name, "color": [n, n, n]}
+        for n, name in enumerate(("stroma", "gland"))
+    ]
+    (folder / "classes.json").write_text(json.dumps({"classes": table}))
+    images.write_png(folder / "a.png", np.zeros((70, 90), np.uint8))
+    plain = {"masks": folder / "a.png", "annotations": None}
+    plain |= {"tile_px": None, "tissue": None}
+    code, out, _ = run(folder, capsys, monkeypatch, **plain)
+    assert code == 0
+    said = "class gland has no training pixel: it cannot be learnt\n"
+    assert said in out and "class stroma has no" not in out
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [

@@ -73,6 +73,20 @@ def test_a_mask_of_a_coarser_level(tmp_path, slide):
     np.testing.assert_array_equal(found, IDS[:15, :22])
 
 
+@pytest.mark.parametrize("columns", [92, 93])
+def test_no_drift_where_a_whole_reduction_was_rounded(tmp_path, columns):
+    # 2967 px at 1/32 are 92.7: either way the edge at pixel 88 is at 2816.
+    path = tmp_path / "slide.png"
+    images.write_png(path, np.zeros((64, 2967, 3), np.uint8))
+    raw = np.zeros((2, columns), np.uint8)
+    raw[:, 88:] = 1
+    images.write_png(tmp_path / "mask.png", raw)
+    with slides.open_slide(path, 0.5) as slide:
+        mask = mask_file.open_mask(tmp_path / "mask.png", TABLE, slide)
+        found = mask.read(0, 2810, 1, 12, 0.5)
+    np.testing.assert_array_equal(found, [[0] * 6 + [1] * 6])
+
+
 def test_colours(tmp_path, slide):
     table = ClassTable(
         (
@@ -112,6 +126,7 @@ def test_extents(tmp_path, slide, shape, said):
     with pytest.raises(InputError, match=said) as caught:
         mask_file.open_mask(tmp_path / "mask.png", TABLE, slide)
     assert "slide.png has 90 x 60" in str(caught.value)
+    assert "cover the whole, not QuPath's crop" in str(caught.value)
 
 
 def test_extents_in_um(tmp_path, slide):

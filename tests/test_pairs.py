@@ -48,6 +48,26 @@ def test_ome_is_a_part_of_the_ending(tmp_path):
     ]
 
 
+def test_a_masks_name_may_hold_the_slides_ending(tmp_path):
+    names = "i/a.svs", "i/b.ome.tif", "i/c.svs.tif", "i/d.svs"
+    labels = "m/a_x.svs.geojson", "m/b.ome.tif_x.json", "m/d_x.geojson"
+    for name in (*names, *labels, "m/c.svs.geojson"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    kinds = ((".svs", ".tif"), (".geojson", ".json"))
+    found = pair(tmp_path, kinds=kinds)
+    assert [(s.image.name, s.mask.name) for s in found] == [
+        ("a.svs", "a_x.svs.geojson"),
+        ("b.ome.tif", "b.ome.tif_x.json"),
+        # Its own name goes first.
+        ("c.svs.tif", "c.svs.geojson"),
+        ("d.svs", "d_x.geojson"),
+    ]
+    (tmp_path / "m/a_x.json").touch()
+    with pytest.raises(InputError, match="a second mask named 'a' beside"):
+        pair(tmp_path, kinds=kinds)
+
+
 def test_instances_may_be_the_masks(folder):
     for source in pair(folder, instances=str(folder / "m" / "*")):
         assert source.instances == source.mask

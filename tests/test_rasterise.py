@@ -68,6 +68,27 @@ def test_a_multipolygon_and_areas_at_another_scale():
     assert (found[:5, :10] == 0).all() and (found[10:20, 15:20] == 0).all()
 
 
+def test_merged_parts_are_painted_as_if_drawn_apart():
+    # 9 + 900 px merged: as one shape it would lie under the tumour's 400.
+    small, far = shapely.box(2, 2, 5, 5), shapely.box(0, 30, 30, 60)
+    tumour = shapely.box(0, 0, 20, 20)
+    merged = shapely.MultiPolygon([small, far])
+    found = rasterise(Shapes([(merged, 1), (tumour, 0)], 1.0), 0, 0, 60, 30, 1)
+    wanted = np.full((60, 30), 255)
+    wanted[:20, :20] = 0
+    wanted[2:5, 2:5] = wanted[30:] = 1
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_ignored_wins_whatever_its_size():
+    gland, ignored = shapely.box(2, 2, 6, 6), shapely.box(4, 0, 12, 12)
+    pairs = [(ignored, 255), (gland, 1)]
+    found = rasterise(Shapes(pairs, 1.0), 0, 0, 12, 12, 1.0)
+    wanted = np.full((12, 12), 255)
+    wanted[2:6, 2:4] = 1
+    np.testing.assert_array_equal(found, wanted)
+
+
 def test_nothing_there():
     found = rasterise(Shapes([(RING, 0)], 1.0), 500, 500, 3, 4, 1.0)
     assert found.shape == (3, 4) and (found == 255).all()

@@ -153,6 +153,11 @@ def test_a_tiff_states_its_own_scale(segment, pictures, tmp_path):
     assert code == 0
     record = json.loads((tmp_path / "out" / "segmentation.json").read_text())
     assert record["images"][0]["mpp"] == pytest.approx(2.5)
+    code, _, err = segment(
+        images=tmp_path / "a.tif", output=tmp_path / "other", mpp=2.4
+    )
+    assert code == 0
+    assert "a.tif: states 2.5 um/px, --mpp 2.4 is used\n" in err
 
 
 def test_missing_scale_names_file_and_flag(segment, pictures, tmp_path):

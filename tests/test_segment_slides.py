@@ -14,6 +14,7 @@ from shapely import geometry
 from histogan_tf.data import images, tiff_blocks
 from histogan_tf.data.blocks import BlockImage
 from trainer import segment_levels, segment_slides
+from trainer.segment_slide import Request
 
 
 @pytest.fixture
@@ -84,6 +85,17 @@ def test_the_printed_command_shows_the_result(
     assert "files/case.geojson" in page and "files/areas.csv" in page
     areas = csv.DictReader((out / "areas.csv").open())
     assert all(f"<td>{float(row['mm2']):.4g}</td>" in page for row in areas)
+
+
+def test_another_scale_than_the_slides_is_said_once(slide, capsys):
+    def say(mpp):
+        request = Request("out", mpp, 64, True, False, False, False, (1,))
+        segment_slides._checked([slide], request)
+        return capsys.readouterr().err
+
+    assert "states" not in say(None) + say(2.46)
+    line = f"{slide}: states 2.5 um/px, --mpp 2.4 is used"
+    assert say(2.4).count(line) == 1
 
 
 def check_record(out, mask):

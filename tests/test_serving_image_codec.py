@@ -50,16 +50,26 @@ def raw_png(width, height, depth, kind, rows=b"", extra=b""):
 PALETTE = raw_png(
     2, 1, 8, 3, b"\0\0\1", chunk(b"PLTE", bytes([9, 8, 7, 50, 60, 70]))
 )
+CLEAR_PALETTE = raw_png(
+    2,
+    1,
+    1,
+    3,
+    b"\0\x40",
+    chunk(b"PLTE", bytes([9, 8, 7, 50, 60, 70])) + chunk(b"tRNS", bytes([51])),
+)
 FILES = {
     "colour": encoded(noise(30, 41, 3)),
     "grey": encoded(noise(30, 41)),
     "alpha": encoded(noise(30, 41, 4)),
     "deep": encoded(noise(30, 41, 3, kind=np.uint16)),
+    "deep alpha": encoded(noise(30, 41, 4, kind=np.uint16)),
     "deep grey": encoded(noise(30, 41, kind=np.uint16)),
     "bilevel": encoded(
         noise(9, 11) // 128 * 255, ".png", cv2.IMWRITE_PNG_BILEVEL, 1
     ),
     "palette": PALETTE,
+    "clear palette": CLEAR_PALETTE,
     "jpeg": encoded(cv2.GaussianBlur(noise(33, 41, 3), (5, 5), 2), ".jpg"),
     "grey jpeg": encoded(noise(33, 41), ".jpg"),
 }
@@ -72,6 +82,13 @@ def test_the_librarys_pixels(name, tmp_path):
     found = decode_image(FILES[name]).numpy()
     assert found.dtype == np.uint8
     np.testing.assert_array_equal(found, wanted)
+
+
+def test_transparency_is_laid_on_white():
+    # cv2 writes blue first. A fifth of 100 and four fifths of 255.
+    data = encoded(np.array([[[255, 0, 100, 51], [0, 0, 0, 0]]], np.uint8))
+    found = decode_image(data).numpy()
+    np.testing.assert_array_equal(found, [[[224, 204, 255], [255] * 3]])
 
 
 JPEG = FILES["jpeg"]

@@ -85,12 +85,13 @@ def test_the_way_on_that_an_error_offers_keeps_the_parts(folder, monkeypatch):
     monkeypatch.setattr(
         parts, "write", lambda *_: pytest.fail("a part is stored again")
     )
-    seen = []
-    monkeypatch.setattr(
-        slide_ingest,
-        "_assemble",
-        lambda *_: seen.extend(p.stat().st_mtime_ns for p in kept),
-    )
+    seen, assemble = [], slide_ingest._assemble
+
+    def looking(*given):
+        seen.extend(path.stat().st_mtime_ns for path in kept)
+        return assemble(*given)
+
+    monkeypatch.setattr(slide_ingest, "_assemble", looking)
     slide_ingest.ingest_slides(settings(folder, skip_bad=True))
     assert seen == times
 
@@ -110,6 +111,17 @@ def test_a_full_disk_keeps_the_parts(folder, monkeypatch):
     monkeypatch.setattr(parts, "write", None)  # none is written again
     slide_ingest.ingest_slides(settings(folder, shard_mb=1.0))
     assert (folder / "out").exists()
+
+
+def test_a_class_without_a_training_pixel_is_noted(folder):
+    for name in ("p0_a", "p0_b", "p1_c"):
+        annotate(folder, name, feature("gland", 4, 4, 20, 12))
+    result = slide_ingest.ingest_slides(settings(folder))
+    (note,) = result.notes
+    assert note.startswith("class stroma has no training pixel: it cannot be")
+    assert "draw a large annotation of it round the others" in note
+    only = settings(folder, split="test", unlabelled=None, output=f"{folder}/t")
+    assert slide_ingest.ingest_slides(only).notes == ()
 
 
 def test_output_that_exists(folder):

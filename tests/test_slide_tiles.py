@@ -106,16 +106,17 @@ def test_tiles_of_a_coarser_scale(slide):
     assert tile.mpp == 8.0
 
 
-def test_nearly_equal_scales_are_not_resampled(slide):
-    with opened(slide[0], tile_mpp=4.03) as tiles:
+@pytest.mark.parametrize("wanted", [3.89, 3.96, 4.03, 4.11])
+def test_nearly_equal_scales_are_not_resampled(slide, wanted):
+    with opened(slide[0], tile_mpp=wanted) as tiles:
         assert tiles.mpp == 4.0
 
 
 def test_a_slide_coarser_than_the_tiles(slide):
-    with pytest.raises(
-        InputError, match=r"a\.tif: 4 um/px is coarser than --tile_mpp 2"
-    ):
-        opened(slide[0], tile_mpp=2.0)
+    for wanted in (2.0, 3.88):
+        message = rf"a\.tif: 4 um/px is coarser than --tile_mpp {wanted:g}"
+        with pytest.raises(InputError, match=message):
+            opened(slide[0], tile_mpp=wanted)
 
 
 def test_a_slide_without_scale(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 import slide_files
 import tifffile
 
-from histogan_tf.data import tiff_blocks
+from histogan_tf.data import images, tiff_blocks
 from histogan_tf.data.blocks import Level
 from histogan_tf.data.images import UnreadableError
 from histogan_tf.errors import InputError
@@ -90,10 +90,51 @@ def test_16_bits_and_inverted_grey_as_colours(tmp_path):
     np.testing.assert_array_equal(shown(tmp_path / "w.tif"), wanted)
 
 
-def test_alpha_is_dropped(tmp_path):
-    pixels = np.arange(4 * 6 * 4, dtype=np.uint8).reshape(4, 6, 4)
-    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb")
-    np.testing.assert_array_equal(shown(tmp_path / "a.tif"), pixels[..., :3])
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+@pytest.mark.parametrize(
+    ("kind", "wanted"),
+    [
+        # 100 at alpha 51 (a fifth): 20 of its own and 204 of white.
+        ("unassalpha", [224, 212, 204]),
+        # 50 and 51 of 51 are what they weigh; 40 + 204.
+        ("assocalpha", [254, 244, 204]),
+        ("unspecified", [100, 40, 0]),
+    ],
+)
+def test_alpha_is_laid_on_white(tmp_path, kind, planar, wanted):
+    pixels = np.full((4, 6, 4), (100, 40, 0, 51), np.uint8)
+    if kind == "assocalpha":
+        pixels[..., 0] = 50
+    pixels = np.moveaxis(pixels, 2, 0) if planar == "separate" else pixels
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        pixels,
+        photometric="rgb",
+        planarconfig=planar,
+        extrasamples=[kind],
+    )
+    assert (shown(tmp_path / "a.tif") == wanted).all()
+    assert (images.read_image(tmp_path / "a.tif") == wanted).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "message"),
+    [
+        ((9, 8, 4), {"photometric": "separated"}, "CMYK .*SEPARATED"),
+        ((4, 9, 8), {"photometric": "minisblack"}, "4 greyscale channels"),
+        (
+            (4, 9, 8),
+            {"photometric": "minisblack", "planarconfig": "separate"},
+            "4 greyscale channels",
+        ),
+    ],
+)
+def test_channels_that_are_no_colours(tmp_path, shape, options, message):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros(shape, np.uint8), **options)
+    for read in (images.read_image, lambda p: tiff_blocks.open_rgb(p, 1.0)):
+        with pytest.raises(UnreadableError, match=rf"a\.tif: {message}"):
+            read(path)
 
 
 def test_bits_are_masks_of_0_and_1(tmp_path):
@@ -104,17 +145,26 @@ def test_bits_are_masks_of_0_and_1(tmp_path):
     backend.close()
 
 
-def test_a_scale_is_the_files_unless_stated(tmp_path):
-    tifffile.imwrite(
-        tmp_path / "a.tif",
-        np.zeros((9, 9), np.uint8),
-        resolution=(20000, 20000),
-        resolutionunit="CENTIMETER",
-    )
-    for stated, wanted in ((None, 0.5), (0.3, 0.3)):
-        backend = tiff_blocks.open_rgb(tmp_path / "a.tif", stated)
-        assert backend.mpp == pytest.approx(wanted)
+def test_a_scale_is_what_the_file_states(tmp_path):
+    def write(across, down):
+        tifffile.imwrite(
+            tmp_path / "a.tif",
+            np.zeros((9, 9), np.uint8),
+            resolution=(across, down),
+            resolutionunit="CENTIMETER",
+        )
+
+    write(20000, 20000)
+    for given in (None, 0.3):
+        backend = tiff_blocks.open_rgb(tmp_path / "a.tif", given)
+        assert backend.mpp == pytest.approx(0.5)
         backend.close()
+    write(20000, 10000)
+    with pytest.raises(InputError, match="square pixels are needed"):
+        tiff_blocks.open_rgb(tmp_path / "a.tif", None)
+    backend = tiff_blocks.open_rgb(tmp_path / "a.tif", 0.3)
+    assert backend.mpp is None
+    backend.close()
 
 
 def test_threads_leave_each_other_their_place(tmp_path, monkeypatch):

@@ -7,7 +7,8 @@ Masks come from the labelled training images of the records (resampled,
 warped, recombined) or from the final segmenter's reading of the unlabelled
 ones (predicted); each is painted in the stain of a training tile. A pair
 whose image the judge, which has seen real labelled images only, cannot read
-back (mean Dice below --consistency) is dropped and counted.
+back (mean Dice below --consistency, or none as the mask is ignored all over) is
+dropped and counted.
 
 Writes `images/<n>.png`, `masks/<n>.png` (class ids), `records/` (training
 records of the pairs, as trainer.ingest writes them) and `augment.json`: how
@@ -131,7 +132,7 @@ def _draws(
 ) -> dict[str, Draw]:
     """The recipes that are wanted, with the masks that they start from."""
     from histogan_tf.evaluation import tiles
-    from histogan_tf.mask_recipes import RECIPES, NamedMask, resampled
+    from histogan_tf.mask_recipes import IGNORE, RECIPES, NamedMask, resampled
 
     most, draws = flags.FLAGS.max_masks, dict[str, Draw]()
     wanted = [name for name in flags.FLAGS.recipes if name != PREDICTED]
@@ -139,7 +140,13 @@ def _draws(
         known = [
             NamedMask(tile.name, tile.mask)
             for tile in tiles.each(data, "train", run.config(), most)
+            if (tile.mask != IGNORE).any()
         ]
+        if not known:
+            raise InputError(
+                f"{flags.FLAGS.data}: the training masks are ignored all over;"
+                f" --recipes {PREDICTED} needs none"
+            )
         draws = {n: functools.partial(RECIPES[n], known) for n in wanted}
     if PREDICTED in flags.FLAGS.recipes:
         masks = predicted_masks(run, data, opened, most)
@@ -208,9 +215,10 @@ def make_pair(
         "mask": drawn.name,
         "style": style["name"],
         "seed": seed,
-        "consistency": round(consistency, 4),
+        # JSON knows no nan.
+        "consistency": None if np.isnan(consistency) else round(consistency, 4),
     }
-    if consistency < work.least:
+    if not consistency >= work.least:
         return entry
     file = f"{place:05}.png"
     images.write_png(folder / "images" / file, image)
@@ -220,7 +228,7 @@ def make_pair(
 
 def too_few(kept: list[dict], dropped: list[dict]) -> InputError:
     """Says that the pyramid's tissue does not obey its masks."""
-    best = max(entry["consistency"] for entry in dropped)
+    best = max(entry["consistency"] or 0.0 for entry in dropped)
     return InputError(
         f"--consistency {flags.FLAGS.consistency:g}: {len(dropped)} pairs were"
         f" dropped and {len(kept)} kept (best dropped {best:.2f}); lower it, or"
@@ -276,7 +284,7 @@ def write_summary(
         "pairs": kept,
         "dropped_pairs": dropped,
     }
-    text = json.dumps(value, indent=1) + "\n"
+    text = json.dumps(value, indent=1, allow_nan=False) + "\n"
     atomic_write(folder / "augment.json", text.encode())
 
 

@@ -116,13 +116,16 @@ def size_of(text: str | None) -> tuple[int, int] | None:
 
 
 def _reference(source: str, path: pathlib.Path) -> pathlib.Path:
+    from histogan_tf.data.pairs import without_ending
     from histogan_tf.data.slides import EXTENSIONS as SLIDES
     from histogan_tf.files import list_files
 
     if pathlib.Path(source).is_file():
         return pathlib.Path(source)
+    # QuPath's scripts write a.svs.geojson for a.svs.
+    names = (stem_of(path), without_ending(stem_of(path)))
     for found in list_files(source, SLIDES):
-        if stem_of(found) == stem_of(path):
+        if stem_of(found) in names:
             return found
     raise InputError(
         f"--reference {source}: no slide named {stem_of(path)} there"

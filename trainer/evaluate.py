@@ -145,7 +145,11 @@ def print_summary(metrics: dict[str, Any]) -> None:
     for name, scores in metrics["segmentation"].items():
         print(f"Dice of {name}: {_number(scores['mean_dice'])}")
     for name, scores in metrics.get("objects", {}).items():
-        print(f"object Dice of {name}: {_number(scores['object_dice'])}")
+        line = f"object Dice of {name}: {_number(scores['object_dice'])}"
+        if len(scores["classes"]) > 1:
+            merged = ", ".join(scores["classes"])
+            line += f" ({merged} merged into one foreground)"
+        print(line)
     consistency = metrics["mask_consistency"]
     print(
         f"mask consistency, Dice: {_number(consistency['mean_dice'])}"

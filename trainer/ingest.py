@@ -113,7 +113,9 @@ def tiles(show: "Progress") -> tuple["Manifest", tuple[str, ...]]:
     settings = ingest.IngestSettings(**values(ingest.IngestSettings, "--masks"))
     local = running.in_threads(settings.workers)
     run = runners.chosen(local, settings.output)
-    return ingest.ingest(settings, show, run), ()
+    notes: list[str] = []
+    made = ingest.ingest(settings, show, run, notes.append)
+    return made, (*notes, *ingest.unlearnt(made))
 
 
 def slides(show: "Progress") -> tuple["Manifest", tuple[str, ...]]:

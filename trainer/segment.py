@@ -19,6 +19,7 @@ over Apache Beam's workers; same bytes.
 
 import json
 import pathlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -97,6 +98,7 @@ def main() -> None:
     """Checks all images, segments them, prints where the results are."""
     from histogan_tf import run_dir
     from histogan_tf.data import dicom_series
+    from histogan_tf.data.images import file_scale_note
     from histogan_tf.data.slides import EXTENSIONS
     from histogan_tf.files import atomic_directory
 
@@ -115,6 +117,9 @@ def main() -> None:
         paths, bad = input_files.readable(
             found, read_image, flags.FLAGS.skip_bad, show
         )
+    for path in paths:
+        if note := file_scale_note(path, flags.FLAGS.mpp):
+            print(note, file=sys.stderr)
     with (
         atomic_directory(flags.FLAGS.output) as folder,
         progress_bar("segment") as show,

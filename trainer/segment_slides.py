@@ -17,6 +17,7 @@ is made anew, and of one that is gone nothing is published.
 
 import functools
 import pathlib
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -125,20 +126,26 @@ def _checked(
 ) -> tuple[list[dict[str, Any]], list["UnreadableError"]]:
     """The states of the slides that can be read, and why others cannot."""
     states: dict[pathlib.Path, dict[str, Any]] = {}
+    notes: list[str] = []
 
     def read(path: pathlib.Path) -> None:
-        states[path] = _state(path, request)
+        states[path] = _state(path, request, notes)
 
     with progress_bar("check") as show:
         good, bad = input_files.readable(paths, read, request.skip_bad, show)
+    for note in notes:
+        print(note, file=sys.stderr)
     return [states[path] for path in good], bad
 
 
-def _state(path: pathlib.Path, request: Request) -> dict[str, Any]:
-    """What tells a slide from another; opens it."""
+def _state(
+    path: pathlib.Path, request: Request, notes: list[str]
+) -> dict[str, Any]:
+    """What tells a slide from another; opens it, and may note its scale."""
     from histogan_tf.data import slides
 
     with slides.open_slide(path, request.mpp) as slide:
+        notes += [note] if (note := slide.scale_note) else []
         # Not its hash: slides have gigabytes.
         state = path.stat()
         return {

@@ -15,6 +15,7 @@ from histogan_tf.config import Config
 from histogan_tf.data import dataset
 from histogan_tf.data.dataset import Scale, Tiles
 from histogan_tf.data.manifest import ImageInfo, Kind, Manifest
+from histogan_tf.data.tiles import NEAR
 from histogan_tf.errors import InputError
 from histogan_tf.models import losses
 from histogan_tf.run_dir import RunDir
@@ -171,7 +172,7 @@ def check_replicas(config: Config, replicas: int) -> None:
 
 def _check_sizes(kind: Kind, mpp: float, crop: int) -> None:
     for image in kind.images:
-        if image.mpp > mpp * 1.01:
+        if image.mpp > mpp * (1 + NEAR):
             raise InputError(
                 f"{image.name}: {image.mpp} um/px is coarser than the"
                 f" {mpp} um/px wanted; raise finest_mpp"

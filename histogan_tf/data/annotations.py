@@ -4,11 +4,14 @@ In: QuPath's GeoJSON, ASAP's XML, a mask image or a label TIFF; the slide; the
 class table. Out: Labels: class ids of any window at any um/px, 255 = not
 annotated, and notes on what had to be mended.
 
-Class names are those of the table. QuPath's classes whose names end in `*`
-("Ignore*") are painted as 255. Mended and noted: polygons that cross
-themselves, parts beyond the slide. Left out and noted: what has no area (dots),
-no class, or lies outside. Refused: a class in no table, nothing left, all
-outside.
+Class names are those of the table and its `annotations`, to the letter but for
+blanks around them. QuPath's "Ignore*" is painted as 255 over
+all that it covers; its other classes whose names end in `*` ("Region*") lie
+beneath all: they frame what is annotated, and annotate nothing.
+
+Mended and noted: polygons that cross themselves, parts beyond the slide. Left
+out and noted: what has no area (dots), no class, or lies outside. Refused: a
+class in no table, nothing left, all outside.
 """
 
 import collections
@@ -30,6 +33,9 @@ from histogan_tf.data.slides import Slide
 from histogan_tf.errors import InputError
 
 EXTENSIONS = (".geojson", ".json", ".xml", *MASK_EXTENSIONS)
+
+# Instead of a class id: a frame, which is not painted.
+_BENEATH = -1
 
 Read = Callable[[int, int, int, int, float], np.ndarray]
 
@@ -132,7 +138,7 @@ def to_shapes(
 
     Returns:
       Valid (Multi)Polygons inside the slide with their class ids (255 for
-      QuPath's ignored classes), and notes.
+      QuPath's "Ignore*"; its "Region*" are not among them), and notes.
 
     Raises:
       InputError: unknown classes, nothing annotated, or all of it outside.
@@ -159,16 +165,17 @@ def to_shapes(
     inside = _clipped(kept, whole, count)
     if not inside:
         raise InputError(f"{path}: {_outside(kept, height, width)}")
-    return inside, tuple(f"{path}: {n} {what}" for what, n in count.items())
+    painted = [(shape, n) for shape, n in inside if n != _BENEATH]
+    return painted, tuple(f"{path}: {n} {what}" for what, n in count.items())
 
 
 def class_of(item: Drawn, table: ClassTable) -> int | None:
-    """The id of the first name that is a class; 255 for "Ignore*"; None."""
-    for name in item.names:
-        if name in table.names:
-            return table.names.index(name)
+    """Id of the first name that is a class; 255: "Ignore*", -1: other `*`."""
+    for name in map(str.strip, item.names):
+        if name in table.ids_by_name:
+            return table.ids_by_name[name]
         if name.endswith("*"):
-            return IGNORE
+            return IGNORE if name.startswith("Ignore") else _BENEATH
     return None
 
 
@@ -215,7 +222,8 @@ def _unknown(unknown: collections.Counter[str], table: ClassTable) -> str:
     listed = ", ".join(f"{name!r} ({n})" for name, n in unknown.items())
     return (
         f"annotations of classes that the class table lacks: {listed};"
-        f" allowed: {', '.join(table.names)}"
+        f" allowed: {', '.join(table.ids_by_name)}; a class's `annotations`"
+        " list further names"
     )
 
 

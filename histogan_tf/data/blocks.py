@@ -113,3 +113,14 @@ def _cuts(
             slice(first - start, last - start),
             slice(first - number * block, last - number * block),
         )
+
+
+def reduction(fine: int, coarse: int) -> float:
+    """How many px of a side of `fine` px one of `coarse` covers.
+
+    A whole number where rounding up or down explains the sizes, else their
+    ratio: 2967 px are 92 at 1/32, though 2967 / 92 is 32.25.
+    """
+    whole = max(1, round(fine / coarse))
+    exact = coarse in (fine // whole, -(-fine // whole))
+    return float(whole) if exact else fine / coarse

@@ -8,12 +8,13 @@ Out: a frozen ClassInfo. Every field is checked; an unknown key is an error.
 import dataclasses
 import os
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from histogan_tf.errors import InputError
 
 MAX_VALUE = 65535
-_KEYS = ("id", "name", "color", "values", "colors", "boundary")
+_KEYS = ("id", "name", "color", "values", "colors", "annotations", "boundary")
 _RANGE = re.compile(r"(\d+)\s*-\s*(\d+)")
 
 Color = tuple[int, int, int]
@@ -25,8 +26,8 @@ class ClassInfo:
     """One class: its id, name, display colour and what stands for it.
 
     `values` holds inclusive ranges (first, last) of raw grey values, `colors`
-    raw RGB colours; `boundary` marks the class that ingest paints from
-    instance masks.
+    raw RGB colours, `annotations` what annotation programs may call it beside
+    its name; `boundary` marks the class that ingest paints from instance masks.
     """
 
     id: int
@@ -35,6 +36,7 @@ class ClassInfo:
     values: tuple[Range, ...] = ()
     colors: tuple[Color, ...] = ()
     boundary: bool = False
+    annotations: tuple[str, ...] = ()
 
     @property
     def ranges(self) -> tuple[Range, ...]:
@@ -56,6 +58,8 @@ class ClassInfo:
             ]
         if self.colors:
             out["colors"] = [list(color) for color in self.colors]
+        if self.annotations:
+            out["annotations"] = list(self.annotations)
         if self.boundary:
             out["boundary"] = True
         return out
@@ -69,14 +73,12 @@ def from_json(data: Any, field: str, path: str | os.PathLike) -> ClassInfo:
     """
     where = f"{path}: {field}"
     check_keys(data, _KEYS, ("id", "name", "color"), where)
-    name, boundary = data["name"], data.get("boundary", False)
-    if not isinstance(name, str) or not name.strip():
-        raise InputError(f"{where}.name is {name!r}; a text is needed")
+    boundary = data.get("boundary", False)
     if not isinstance(boundary, bool):
         raise InputError(f"{where}.boundary is {boundary!r}; true or false")
     return ClassInfo(
         id=_integer(data["id"], 254, f"{where}.id"),
-        name=name,
+        name=_name(data["name"], f"{where}.name"),
         color=color_from_json(data["color"], f"{where}.color"),
         values=tuple(
             _range(item, f"{where}.values")
@@ -87,7 +89,34 @@ def from_json(data: Any, field: str, path: str | os.PathLike) -> ClassInfo:
             for item in as_list(data.get("colors", []), f"{where}.colors")
         ),
         boundary=boundary,
+        annotations=tuple(
+            _name(item, f"{where}.annotations")
+            for item in as_list(
+                data.get("annotations", []), f"{where}.annotations"
+            )
+        ),
     )
+
+
+def ids_by_name(
+    classes: Iterable[ClassInfo], path: str | os.PathLike
+) -> dict[str, int]:
+    """Class ids by all names that annotations may have, own names first.
+
+    Raises:
+      InputError: a name means two classes; it names `path`.
+    """
+    classes = list(classes)
+    found: dict[str, int] = {}
+    named = [(info, info.name) for info in classes]
+    named += [(info, name) for info in classes for name in info.annotations]
+    for info, name in named:
+        if found.setdefault(name, info.id) != info.id:
+            raise InputError(
+                f"{path}: class name {name!r} repeats: ids {found[name]} and"
+                f" {info.id}; `name` and `annotations` mean one class each"
+            )
+    return found
 
 
 def check_keys(
@@ -132,6 +161,12 @@ def _integer(value: Any, largest: int, where: str) -> int:
     if not fits or not 0 <= value <= largest:
         raise InputError(f"{where} is {value!r}; an integer 0..{largest}")
     return value
+
+
+def _name(value: Any, where: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(f"{where} is {value!r}; a text is needed")
+    return value.strip()
 
 
 def _range(value: Any, where: str) -> Range:

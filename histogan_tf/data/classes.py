@@ -46,6 +46,11 @@ class ClassTable:
         """Class names, ordered by id."""
         return tuple(info.name for info in self.classes)
 
+    @functools.cached_property
+    def ids_by_name(self) -> dict[str, int]:
+        """Ids by all names that annotations may have, classes' own first."""
+        return class_info.ids_by_name(self.classes, "class table")
+
     @property
     def by_color(self) -> bool:
         """Whether masks are mapped by colour; else by value."""
@@ -180,7 +185,7 @@ def from_json(data: Any, path: str | os.PathLike) -> ClassTable:
 
     Raises:
       InputError: a key is unknown, ids are not 0..N-1 once each, a raw value
-        stands for two classes, or values and colours are mixed.
+        or a name stands for two classes, or values and colours are mixed.
     """
     where = f"{path}: class table"
     keys = ("classes", "ignore", "ignore_colors")
@@ -272,8 +277,7 @@ def _check_table(table: ClassTable, path: str | os.PathLike) -> None:
     ids = [info.id for info in table.classes]
     if not ids or ids != list(range(len(ids))):
         raise InputError(f"{path}: class ids are {ids}; 0..N-1, each once")
-    if len(set(table.names)) < len(ids):
-        raise InputError(f"{path}: class names {list(table.names)} repeat")
+    class_info.ids_by_name(table.classes, path)
     if sum(info.boundary for info in table.classes) > 1:
         raise InputError(f"{path}: more than one class is the boundary")
     plain = [i for i in table.classes if not (i.colors or i.boundary)]

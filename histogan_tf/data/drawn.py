@@ -42,7 +42,8 @@ def polygon(rings: Sequence[Sequence[Sequence[float]]]) -> shapely.Polygon:
       holes of fewer than three are left out.
 
     Raises:
-      ValueError, TypeError, IndexError: these are no finite coordinates.
+      ValueError, TypeError, IndexError, OverflowError: these are no finite
+        coordinates.
     """
     found = [_points(ring) for ring in rings]
     if not found or len(found[0]) < 3:

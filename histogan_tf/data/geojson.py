@@ -20,6 +20,8 @@ import shapely
 from histogan_tf.data.drawn import Drawn, polygon
 from histogan_tf.errors import InputError
 
+# Integers too large for a float overflow.
+_BAD = (ValueError, TypeError, KeyError, IndexError, OverflowError)
 _NO_AREA = ("Point", "MultiPoint", "LineString", "MultiLineString")
 
 
@@ -53,7 +55,7 @@ def _drawn(feature: Any, number: int, path: str | os.PathLike) -> Drawn:
     properties = feature.get("properties") or {}
     try:
         shape = _shape(feature.get("geometry"))
-    except (ValueError, TypeError, KeyError, IndexError) as error:
+    except _BAD as error:
         raise InputError(f"{where}.geometry: {error}") from error
     if not isinstance(properties, dict):
         raise InputError(f"{where}.properties is no object")

@@ -4,8 +4,9 @@ In: PNG, BMP, JPEG and TIFF files (strips or tiles), told apart by their first
 bytes, not by their name. Out: images uint8 RGB [H, W, 3]; masks as stored.
 
 Images: 16 bits become 8 by round(value / 257), so 65535 becomes 255; grey is
-repeated into three channels; alpha is dropped; EXIF rotation is ignored, as
-annotation programs draw on the stored pixels.
+repeated into three channels; transparency is laid on white, as slides' is (a
+BMP's is dropped); EXIF rotation is ignored, as annotation programs draw on the
+stored pixels. TIFFs of CMYK or of four grey channels are refused.
 Masks: a PNG or TIFF palette gives its **indices**, or its colours where the
 class table maps colours. A BMP palette always gives colours (grey ones grey).
 JPEG masks are refused: their values are smeared.
@@ -34,6 +35,8 @@ SLIDE_EXTENSIONS = (
     ".dcm",
 )
 
+# Objectives and scanners are this true to what they say.
+_SAME_SCALE = 0.02
 _BMP, _JPEG = b"BM", b"\xff\xd8\xff"
 
 
@@ -60,7 +63,11 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
 
 
 def as_rgb(array: np.ndarray, path: str | os.PathLike) -> np.ndarray:
-    """Pixels [H, W] or [H, W, C <= 4] as uint8 RGB [H, W, 3]; see the module.
+    """Pixels as uint8 RGB [H, W, 3]; see the module.
+
+    Args:
+      array: [H, W] or [H, W, C <= 4]; of 2 or 4 the last is straight alpha.
+      path: the file, for the error.
 
     Raises:
       InputError: samples that are not unsigned integers of up to 16 bits;
@@ -70,10 +77,24 @@ def as_rgb(array: np.ndarray, path: str | os.PathLike) -> np.ndarray:
         array = ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if array.dtype != np.uint8:
         raise InputError(f"{path}: samples are {array.dtype}; 8 or 16 bits")
-    if array.ndim == 2 or array.shape[2] < 3:
-        grey = array if array.ndim == 2 else array[..., 0]
-        return np.repeat(grey[..., None], 3, axis=2)
-    return np.ascontiguousarray(array[..., :3])
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.shape[2] in (2, 4):
+        array = on_white(array)
+    if array.shape[2] == 1:
+        return np.repeat(array, 3, axis=2)
+    return np.ascontiguousarray(array)
+
+
+def on_white(pixels: np.ndarray) -> np.ndarray:
+    """Lays uint8 [h, w, C] with straight alpha last on white: [h, w, C - 1]."""
+    alpha = pixels[..., -1:]
+    if (alpha == 255).all():
+        return np.ascontiguousarray(pixels[..., :-1])
+    alpha = alpha.astype(np.uint16)
+    # At most 255 * 255; half of 255 rounds.
+    mixed = pixels[..., :-1] * alpha + 255 * (255 - alpha)
+    return ((mixed + 127) // 255).astype(np.uint8)
 
 
 def read_mask_raw(path: str | os.PathLike, colors: bool = False) -> np.ndarray:
@@ -94,7 +115,7 @@ def read_mask_raw(path: str | os.PathLike, colors: bool = False) -> np.ndarray:
         if file.read(3) == _JPEG:
             raise InputError(f"{path}: JPEG smears masks; use PNG, BMP or TIFF")
     decode_png = png.decode if colors else png.decode_indices
-    array = _pixels(path, decode_png, _tiff_image if colors else _tiff_values)
+    array = _pixels(path, decode_png, _tiff_shown if colors else _tiff_values)
     if array.dtype.kind not in "ui":
         raise InputError(f"{path}: samples are {array.dtype}; integers needed")
     if array.ndim == 3:
@@ -118,6 +139,23 @@ def read_mpp(path: str | os.PathLike) -> float | None:
         raise
     except Exception as error:
         raise UnreadableError(path, str(error)) from error
+
+
+def scale_note(
+    path: str | os.PathLike, stated: float | None, given: float | None
+) -> str | None:
+    """A line for the user where a file states another um/px than --mpp."""
+    if not stated or not given or abs(given / stated - 1) <= _SAME_SCALE:
+        return None
+    return f"{path}: states {stated:g} um/px, --mpp {given:g} is used"
+
+
+def file_scale_note(path: str | os.PathLike, given: float | None) -> str | None:
+    """`scale_note` of an image file; None where it cannot be read."""
+    try:
+        return scale_note(path, read_mpp(path), given) if given else None
+    except InputError:
+        return None
 
 
 def _reading(path: str | os.PathLike) -> BinaryIO:
@@ -174,6 +212,17 @@ def _tiff_values(path: str | os.PathLike) -> np.ndarray:
     return tiff.read(path).array
 
 
+def _tiff_shown(path: str | os.PathLike) -> np.ndarray:
+    return _shown(tiff.read(path))
+
+
 def _tiff_image(path: str | os.PathLike) -> np.ndarray:
     pixels = tiff.read(path)
-    return tiff.displayed(pixels.array, pixels.colormap, pixels.white_is_zero)
+    shape = pixels.array.shape
+    tiff.check_colours(pixels.photometric, shape[2] if len(shape) > 2 else 1)
+    return tiff.without_extras(_shown(pixels), pixels.extras)
+
+
+def _shown(pixels: tiff.TiffPixels) -> np.ndarray:
+    inverted = pixels.photometric == tiff.WHITE_IS_ZERO
+    return tiff.displayed(pixels.array, pixels.colormap, inverted)

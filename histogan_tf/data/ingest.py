@@ -17,7 +17,15 @@ import pathlib
 from collections.abc import Callable, Iterator
 
 from histogan_tf import running
-from histogan_tf.data import classes, manifest, pairs, records, splits, tiles
+from histogan_tf.data import (
+    classes,
+    images,
+    manifest,
+    pairs,
+    records,
+    splits,
+    tiles,
+)
 from histogan_tf.data.images import UnreadableError
 from histogan_tf.data.ingest_settings import IngestSettings, check
 from histogan_tf.data.manifest import ImageInfo, Kind, Manifest, Skipped, Split
@@ -28,13 +36,14 @@ from histogan_tf.running import Inside, Runner
 
 Progress = Callable[[int, int, str], None]
 Plan = dict[tuple[str, str], list[Source]]
-Loaded = tuple[bytes, ImageInfo] | Skipped
+Loaded = tuple[bytes, ImageInfo, str | None] | Skipped
 
 
 def ingest(
     settings: IngestSettings,
     progress: Progress = lambda *_: None,
     run: Runner | None = None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Manifest:
     """Reads everything and writes the folder `settings.output`.
 
@@ -43,6 +52,7 @@ def ingest(
       progress: called in this thread after each image with the number done,
         the number in all and the image's name.
       run: where images are read; else in `settings.workers` threads.
+      tell: called in this thread with a line for the user on an odd file.
 
     Raises:
       InputError: whatever is wrong with flags or files, in one line.
@@ -55,7 +65,7 @@ def ingest(
     total = sum(map(len, plan.values()))
     with atomic_directory(settings.output) as folder:
         run = run or running.in_threads(settings.workers)
-        work = _Work(folder, reader, settings, progress, total, run)
+        work = _Work(folder, reader, settings, progress, total, run, tell)
         written = {place: work.write(*place, plan[place]) for place in plan}
         if work.skipped and not settings.skip_bad:
             raise InputError(list_bad(work.skipped))
@@ -126,6 +136,7 @@ class _Work:
     progress: Progress
     total: int
     run: Runner
+    tell: Callable[[str], None]
     done: int = 0
     skipped: list[Skipped] = dataclasses.field(default_factory=list)
 
@@ -151,8 +162,11 @@ class _Work:
             if isinstance(item, Skipped):
                 self.skipped.append(item)
             else:
-                infos.append(item[1])
-                yield item[0]
+                encoded, info, note = item
+                if note:
+                    self.tell(note)
+                infos.append(info)
+                yield encoded
             self.done += 1
             self.progress(self.done, self.total, source.name)
 
@@ -165,7 +179,8 @@ def _load(reader: tiles.TileReader, source: Source, _: Inside) -> Loaded:
         tile = reader.read(source)
     except UnreadableError as error:
         return Skipped(str(error.path), error.reason)
-    return records.encode(tile), tiles.describe(tile, reader.table.count)
+    note = images.file_scale_note(source.image, reader.mpp)
+    return records.encode(tile), tiles.describe(tile, reader.table.count), note
 
 
 def gather(written: dict[tuple[str, str], Kind]) -> dict[str, Split]:
@@ -186,6 +201,18 @@ def _check_written(plan: Plan, written: dict[tuple[str, str], Kind]) -> None:
                 f"all {len(plan[split, kind])} {kind} images for {split} were"
                 " skipped as unreadable"
             )
+
+
+def unlearnt(result: Manifest, advice: str = "") -> list[str]:
+    """A line for each class that no labelled training pixel shows."""
+    if "train" not in result.splits:
+        return []
+    pixels = result.class_pixels("train")
+    return [
+        f"class {info.name} has no training pixel: it cannot be learnt{advice}"
+        for info in result.classes.classes
+        if any(pixels) and not pixels[info.id]
+    ]
 
 
 def list_bad(skipped: list[Skipped]) -> str:

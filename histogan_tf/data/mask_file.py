@@ -5,7 +5,9 @@ In: a mask as large as the slide's level 0 or some number of times smaller
 window), and the class table. Out: class ids of any window at any um/px.
 
 A pixel of the grid at X um/px (that of `slides.py`) has the class of the mask's
-pixel that holds its centre; beyond the border it is 255.
+pixel that holds its centre; beyond the border it is 255. A mask whose size is
+the slide's divided by a whole number, rounded up or down, counts as exactly
+that much smaller, as a slide's levels do.
 """
 
 import dataclasses
@@ -15,7 +17,7 @@ from collections.abc import Callable
 import numpy as np
 
 from histogan_tf.data import images, tiff_blocks
-from histogan_tf.data.blocks import Backend, BlockImage, Level
+from histogan_tf.data.blocks import Backend, BlockImage, Level, reduction
 from histogan_tf.data.classes import IGNORE, ClassTable
 from histogan_tf.data.slides import Slide
 from histogan_tf.errors import InputError
@@ -25,8 +27,8 @@ from histogan_tf.errors import InputError
 class MaskFile:
     """An open mask.
 
-    `mpp` is um/px down and across, from the extent of its slide; `stated`
-    what the file says itself.
+    `mpp` is um/px down and across, from the size of its slide; `stated` what
+    the file says itself.
     """
 
     path: str | os.PathLike
@@ -97,8 +99,8 @@ def open_mask(
         image.close()
         raise
     scale = (
-        slide.mpp * slide.height / level.height,
-        slide.mpp * slide.width / level.width,
+        slide.mpp * reduction(slide.height, level.height),
+        slide.mpp * reduction(slide.width, level.width),
     )
     return MaskFile(path, table, image, scale, backend.mpp)
 
@@ -127,17 +129,18 @@ def _check_extent(
     finer: bool,
 ) -> None:
     """Raises InputError unless mask and slide cover the same area."""
-    reduction = slide.width / level.width
-    wanted = slide.height / reduction
+    ratio = slide.width / level.width
+    wanted = slide.height / ratio
     # One pixel for the height's rounding, and what the width's leaves open.
     slack = 1.0 + wanted / level.width
-    larger = reduction < 1 - 1 / level.width and not finer
+    larger = ratio < 1 - 1 / level.width and not finer
     if abs(level.height - wanted) > slack or larger:
         allowed = "cover the same area" if finer else "are as large or smaller"
         raise InputError(
             f"{path}: {level.width} x {level.height} px; its slide"
             f" {slide.path} has {slide.width} x {slide.height}, and masks"
-            f" {allowed}, at one ratio of height to width"
+            f" {allowed}, at one ratio of height to width; of slides with"
+            " bounds (MRXS) they cover the whole, not QuPath's crop to them"
         )
     stated = (mpp or 0.0) * level.width
     if stated and abs(stated / (slide.mpp * slide.width) - 1) > 0.02:

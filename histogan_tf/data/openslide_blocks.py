@@ -16,7 +16,7 @@ import openslide
 
 from histogan_tf.data import tiff
 from histogan_tf.data.blocks import Backend, Level
-from histogan_tf.data.images import UnreadableError
+from histogan_tf.data.images import UnreadableError, on_white
 
 _SIDE = 512
 
@@ -32,7 +32,9 @@ def vendor(path: str | os.PathLike) -> str | None:
 
 
 def open_rgb(path: str | os.PathLike, mpp: float | None) -> Backend:
-    """Blocks as uint8 RGB [h, w, 3]; um/px is `mpp`, else the file's.
+    """Blocks as uint8 RGB [h, w, 3], with the um/px that the file states.
+
+    If the user states `mpp`, the file need not state it rightly.
 
     Raises:
       UnreadableError: damaged, or cut short.
@@ -56,9 +58,9 @@ def open_rgb(path: str | os.PathLike, mpp: float | None) -> Backend:
             pixels = np.asarray(slide.read_region(corner, level, wanted))
         except openslide.OpenSlideError as error:
             raise UnreadableError(path, str(error)) from error
-        return _on_white(pixels)
+        return on_white(pixels)
 
-    stated = mpp or _stated_mpp(slide, path)
+    stated = tiff.stated_unless(mpp, lambda: _stated_mpp(slide, path))
     return Backend(levels, read_block, slide.close, stated, _origin(slide))
 
 
@@ -88,12 +90,3 @@ def _stated_mpp(
     if not (across > 0 and down > 0):
         return None
     return tiff.square(across, down, path)
-
-
-def _on_white(pixels: np.ndarray) -> np.ndarray:
-    """uint8 RGBA [h, w, 4] over white, as RGB."""
-    alpha = pixels[..., 3:]
-    if (alpha == 255).all():
-        return np.ascontiguousarray(pixels[..., :3])
-    mixed = pixels[..., :3] * (alpha / 255.0) + (255.0 - alpha)
-    return np.rint(mixed).astype(np.uint8)

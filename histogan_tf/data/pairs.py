@@ -2,8 +2,9 @@
 
 In: folders, glob patterns or files. Out: Sources, sorted by name, one an image.
 Files are paired by stem: `train_1.png` and, with the suffix `_anno`,
-`train_1_anno.png`. Groups (patients) come from a pattern over the image's stem
-or from a CSV table.
+`train_1_anno.png`. A mask's stem may hold its image's ending: QuPath's scripts
+write `a.svs.geojson` for `a.svs`. Groups (patients) come from a pattern over
+the image's stem or from a CSV table.
 """
 
 import csv
@@ -11,7 +12,7 @@ import dataclasses
 import os
 import pathlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 
 from histogan_tf.data.images import (
     IMAGE_EXTENSIONS,
@@ -64,12 +65,12 @@ def pair(
         of one stem, or nothing there.
     """
     found = _by_stem(list_files(images, kinds[0]), "", "image")
-    labels = _by_stem(list_files(masks, kinds[1]), suffix, "mask")
+    labels = _by_stem(list_files(masks, kinds[1]), suffix, "mask", found)
     _check_same(found, labels, "mask", masks, suffix)
     outlines: dict[str, pathlib.Path] = {}
     if instances is not None:
         files = list_files(instances, MASK_EXTENSIONS)
-        outlines = _by_stem(files, suffix, "instance mask")
+        outlines = _by_stem(files, suffix, "instance mask", found)
         _check_same(found, outlines, "instance mask", instances, suffix)
     return [
         Source(path, group_of(path), labels[name], outlines.get(name))
@@ -161,7 +162,7 @@ def group_by_table(path: str | os.PathLike, column: str) -> Grouping:
     place = header.index(column)
     groups: dict[str, str] = {}
     for row in rows[1:]:
-        name, group = _without_ending(row[0]), row[place]
+        name, group = without_ending(row[0]), row[place]
         if not group or groups.setdefault(name, group) != group:
             raise InputError(
                 f"{path}: {name}: column {column!r} is {group!r}; one group"
@@ -194,7 +195,8 @@ def _read_table(path: str | os.PathLike) -> list[list[str]]:
     return rows
 
 
-def _without_ending(name: str) -> str:
+def without_ending(name: str) -> str:
+    """A name without an image's or slide's ending, if it has one."""
     known = (*IMAGE_EXTENSIONS, *SLIDE_EXTENSIONS)
     ending = next((e for e in known if name.lower().endswith(e)), "")
     # As stem_of does, so that both find the same name.
@@ -202,11 +204,16 @@ def _without_ending(name: str) -> str:
 
 
 def _by_stem(
-    paths: list[pathlib.Path], suffix: str, what: str
+    paths: list[pathlib.Path],
+    suffix: str,
+    what: str,
+    images: Container[str] | None = None,
 ) -> dict[str, pathlib.Path]:
     found: dict[str, pathlib.Path] = {}
     for path in paths:
         name = stem_of(path).removesuffix(suffix)
+        if images is not None and name not in images:
+            name = without_ending(name).removesuffix(suffix)
         if name in found:
             raise InputError(
                 f"{path}: a second {what} named {name!r} beside {found[name]}"

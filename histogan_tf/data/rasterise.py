@@ -4,10 +4,12 @@ In: valid (Multi)Polygons in px of a slide's level 0, with class ids. Out:
 uint8 [height, width] class ids; 255 where nothing is drawn.
 
 A pixel of the grid at X um/px (that of `slides.py`) has the class of the
-smallest shape that holds its centre, as annotations are nested: a gland in a
-tumour in the tissue. Of equal sizes the later wins. Even-odd rule along the
-row through the centres, computed from absolute coordinates alone: windows
-fit together to the pixel.
+smallest polygon that holds its centre, as annotations are nested: a gland in a
+tumour in the tissue. Parts of a MultiPolygon count each by itself: glands that
+were merged are glands still. Of equal sizes the later wins. Shapes of id 255
+(QuPath's "Ignore*") win over all they cover, whatever their size. Even-odd rule
+along the row through the centres, computed from absolute coordinates alone:
+windows fit together to the pixel.
 """
 
 from collections.abc import Sequence
@@ -27,8 +29,13 @@ class Shapes:
     def __init__(
         self, shapes: Sequence[tuple[shapely.Geometry, int]], mpp: float
     ) -> None:
+        parts = [
+            (part, identity)
+            for shape, identity in shapes
+            for part in shapely.get_parts(shape)
+        ]
         # Python's sort is stable: equal areas stay in the order given.
-        ordered = sorted(shapes, key=lambda pair: -pair[0].area)
+        ordered = sorted(parts, key=lambda p: (p[1] == IGNORE, -p[0].area))
         self.mpp = mpp
         self.shapes = tuple(shape for shape, _ in ordered)
         self.ids = tuple(identity for _, identity in ordered)
@@ -38,7 +45,7 @@ class Shapes:
     def meeting(
         self, top: float, left: float, bottom: float, right: float
     ) -> list[tuple[np.ndarray, int]]:
-        """Edges and class ids of what may lie in a box, largest first."""
+        """Edges and class ids of what may lie in a box, the winner last."""
         found = np.sort(self._tree.query(shapely.box(left, top, right, bottom)))
         return [(self._edges[n], self.ids[n]) for n in found]
 
@@ -67,9 +74,8 @@ def rasterise(
 
 def _edges(shape: shapely.Geometry) -> np.ndarray:
     """Edges of all rings, float64 [n, 4]: x, y of the upper end, the lower."""
-    rings = shapely.get_rings(shapely.get_parts(shape))
     found = [np.empty((0, 4))]
-    for ring in rings:
+    for ring in shapely.get_rings(shape):
         points = shapely.get_coordinates(ring)
         found.append(np.concatenate([points[:-1], points[1:]], axis=1))
     edges = np.concatenate(found)

@@ -67,7 +67,8 @@ class Cutter:
     def _search(self, source: Source) -> tuple[list[Box], list[str]]:
         with slide_tiles.open_tiles(source, self.table, self.settings) as slide:
             boxes = slide.boxes()
-            notes = list(slide.labels.notes) if slide.labels else []
+            notes = [note] if (note := slide.slide.scale_note) else []
+            notes += slide.labels.notes if slide.labels else ()
         if not boxes:
             notes.append(f"{source.image}: no tissue found")
         return boxes, notes

@@ -47,6 +47,11 @@ from histogan_tf.running import Runner
 Progress = Callable[[int, int, str], None]
 Found = TypeVar("Found")
 
+_ADVICE = (
+    ", as what is not annotated is ignored; draw a large annotation of it round"
+    " the others: the smallest shape wins"
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Result:
@@ -85,7 +90,8 @@ def ingest_slides(
         if both.skipped and not settings.skip_bad:
             raise InputError(ingest.list_bad(both.skipped))
         made = _assemble(settings, table, stored, tuple(both.skipped))
-    return Result(made, tuple(both.notes))
+    notes = both.notes + ingest.unlearnt(made, _ADVICE)
+    return Result(made, tuple(notes))
 
 
 def make_plan(settings: SlideSettings) -> list[Job]:

@@ -19,7 +19,7 @@ from typing import Self
 
 import numpy as np
 
-from histogan_tf.data import annotations, slide_grid, slides, tissue
+from histogan_tf.data import annotations, slide_grid, slides, tiles, tissue
 from histogan_tf.data.annotations import Labels
 from histogan_tf.data.classes import IGNORE, ClassTable
 from histogan_tf.data.pairs import Source
@@ -27,9 +27,6 @@ from histogan_tf.data.records import Tile
 from histogan_tf.data.slide_grid import Box
 from histogan_tf.data.slide_settings import SlideSettings
 from histogan_tf.errors import InputError
-
-# Scales this near count as equal: resampling 0.499 to 0.5 um/px only blurs.
-_NEAR = 0.01
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,7 +126,8 @@ def open_tiles(
 
 
 def _tile_mpp(slide: slides.Slide, wanted: float | None) -> float:
-    if wanted is None or abs(wanted / slide.mpp - 1) <= _NEAR:
+    near = 1 + tiles.NEAR
+    if wanted is None or slide.mpp / near <= wanted <= slide.mpp * near:
         return slide.mpp
     if wanted < slide.mpp:
         raise InputError(

@@ -29,7 +29,7 @@ from histogan_tf.data import (
     openslide_blocks,
     tiff_blocks,
 )
-from histogan_tf.data.blocks import Backend, BlockImage, Level
+from histogan_tf.data.blocks import Backend, BlockImage, Level, reduction
 from histogan_tf.errors import InputError
 from histogan_tf.files import stem_of
 
@@ -48,13 +48,16 @@ class Slide:
 
     `name` is the file's stem, `mpp` the um/px of level 0, whose size in px is
     `height` x `width`. `origin` is the row and column of level 0 that QuPath
-    takes for (0, 0): its coordinates are less by that. Threads may share it.
+    takes for (0, 0): its coordinates are less by that. `scale_note` is a line
+    for the user where the file states another um/px, or None. Threads may share
+    it.
     """
 
     def __init__(self, path: str | os.PathLike, backend: Backend, mpp: float):
         self.path = pathlib.Path(path)
         self.name = stem_of(self.path)
         self.mpp = mpp
+        self.scale_note = images.scale_note(path, backend.mpp, mpp)
         self.origin = backend.origin
         self._image = BlockImage(backend)
         self.height, self.width = backend.levels[0].height, self.levels[0].width
@@ -136,8 +139,8 @@ class Slide:
         """Level-0 rows and columns that a pixel of a level covers."""
         level = self.levels[number]
         return (
-            _reduction(self.height, level.height),
-            _reduction(self.width, level.width),
+            reduction(self.height, level.height),
+            reduction(self.width, level.width),
         )
 
     def _average(
@@ -211,12 +214,6 @@ def _whole(path: str | os.PathLike) -> Backend:
     height, width = pixels.shape[:2]
     level = Level(height, width, height, width)
     return Backend((level,), lambda *_: pixels, lambda: None, None)
-
-
-def _reduction(fine: int, coarse: int) -> float:
-    whole = max(1, round(fine / coarse))
-    exact = coarse in (fine // whole, -(-fine // whole))
-    return float(whole) if exact else fine / coarse
 
 
 def _steps(rows: float, columns: float, width: int) -> tuple[int, int]:

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 LARGEST_MPP = 20.0
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
+# Numbers of the tags PhotometricInterpretation and ExtraSamples.
+WHITE_IS_ZERO, _BLACK_IS_ZERO, _CMYK = 0, 1, 5
+_PREMULTIPLIED, _STRAIGHT = 1, 2
+
 # What tifffile warns of is raised here as an error, or harmless.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
@@ -47,11 +51,15 @@ _MICRONS = {
 
 @dataclasses.dataclass(frozen=True)
 class TiffPixels:
-    """Stored pixels: [H, W] or [H, W, C]; colour map uint16 [3, 2**bits]."""
+    """Stored pixels: [H, W] or [H, W, C]; colour map uint16 [3, 2**bits].
+
+    `photometric` and `extras` (ExtraSamples) are the tags' numbers.
+    """
 
     array: np.ndarray
     colormap: np.ndarray | None
-    white_is_zero: bool
+    photometric: int
+    extras: tuple[int, ...]
 
 
 def read(path: str | os.PathLike) -> TiffPixels:
@@ -75,12 +83,12 @@ def read(path: str | os.PathLike) -> TiffPixels:
             colormap = np.asarray(page.colormap)
         else:
             colormap = None
-        inverted = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
+        extras = tuple(map(int, page.extrasamples))
     if array.ndim == 3 and array.shape[2] > 4 and array.shape[0] in (2, 3, 4):
         array = np.moveaxis(array, 0, 2)
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] > 4):
         raise ValueError(f"shape {list(array.shape)}; one flat image is needed")
-    return TiffPixels(array, colormap, inverted)
+    return TiffPixels(array, colormap, int(page.photometric), extras)
 
 
 def displayed(
@@ -98,6 +106,42 @@ def displayed(
     if array.dtype == bool:
         array = array.astype(np.uint8) * np.uint8(255)
     return np.iinfo(array.dtype).max - array if white_is_zero else array
+
+
+def check_colours(photometric: int, channels: int) -> None:
+    """Raises ValueError where channels are neither grey nor RGB."""
+    if photometric == _CMYK:
+        raise ValueError(
+            "CMYK (photometric SEPARATED); RGB or greyscale is needed"
+        )
+    # Three are let pass: Bio-Formats writes RGB so.
+    if photometric in (WHITE_IS_ZERO, _BLACK_IS_ZERO) and channels > 3:
+        raise ValueError(
+            f"{channels} greyscale channels, as of fluorescence; RGB or one"
+            " channel is needed"
+        )
+
+
+def without_extras(array: np.ndarray, extras: tuple[int, ...]) -> np.ndarray:
+    """Drops a last sample that is no alpha; lays premultiplied on white.
+
+    Args:
+      array: unsigned integers [H, W] or [H, W, C].
+      extras: the numbers of the tag ExtraSamples.
+
+    Returns:
+      [H, W], or [H, W, C] with straight alpha last if C is 2 or 4.
+    """
+    if array.ndim == 2 or array.shape[2] not in (2, 4):
+        return array
+    kind = extras[-1] if extras else None
+    if kind == _STRAIGHT or array.dtype.kind != "u":
+        return array
+    if kind != _PREMULTIPLIED:
+        return array[..., :-1]
+    glass = np.iinfo(array.dtype).max - array[..., -1:]
+    # Files that break the rule may hold more than alpha allows.
+    return np.minimum(array[..., :-1], array[..., -1:]) + glass
 
 
 def stated_mpp(path: str | os.PathLike) -> float | None:
@@ -126,6 +170,18 @@ def square(across: float, down: float, path: str | os.PathLike) -> float:
             " pixels are needed, or state --mpp"
         )
     return across
+
+
+def stated_unless(
+    given: float | None, read: Callable[[], float | None]
+) -> float | None:
+    """What `read` finds; None where it fails and the user states `given`."""
+    try:
+        return read()
+    except Exception:
+        if given is None:
+            raise
+        return None
 
 
 def _from_ome(tif: "tifffile.TiffFile") -> tuple[float, float] | None:

@@ -29,19 +29,23 @@ _MOST_SAMPLES = 4
 
 
 def open_rgb(path: str | os.PathLike, mpp: float | None) -> Backend:
-    """Blocks as uint8 RGB [h, w, 3]; um/px is `mpp`, else the file's.
+    """Blocks as uint8 RGB [h, w, 3], with the um/px that the file states.
+
+    If the user states `mpp`, the file need not state it rightly.
 
     Raises:
-      UnreadableError: no TIFF, cut short, or not one flat image.
+      UnreadableError: no TIFF, cut short, or not one flat image of grey or
+        RGB.
       InputError: pixels that are not square, where `mpp` is None.
     """
 
     def shown(stored: np.ndarray, key: tifffile.TiffPage) -> np.ndarray:
         colormap = None if key.colormap is None else np.asarray(key.colormap)
-        white_is_zero = key.photometric == tifffile.PHOTOMETRIC.MINISWHITE
-        return as_rgb(tiff.displayed(stored, colormap, white_is_zero), path)
+        white_is_zero = key.photometric == tiff.WHITE_IS_ZERO
+        pixels = tiff.displayed(stored, colormap, white_is_zero)
+        return as_rgb(tiff.without_extras(pixels, key.extrasamples), path)
 
-    return _open(path, mpp, shown, missing=255)
+    return _open(path, mpp, shown, 255, tiff.check_colours)
 
 
 def open_stored(path: str | os.PathLike, colors: bool) -> Backend:
@@ -69,7 +73,7 @@ def open_stored(path: str | os.PathLike, colors: bool) -> Backend:
             return stored[..., 0] if stored.shape[2] < 3 else stored[..., :3]
         return stored
 
-    return _open(path, None, kept, missing=0)
+    return _open(path, None, kept, 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,14 +109,17 @@ def _open(
     mpp: float | None,
     convert: Callable[[np.ndarray, Any], np.ndarray],
     missing: int,
+    check: Callable[[int, int], None] = lambda *_: None,
 ) -> Backend:
     with _reading(path), contextlib.ExitStack() as stack:
         tif = stack.enter_context(tifffile.TiffFile(path))
         # One file position for all threads: its lock does nothing by default.
         tif.filehandle.set_lock(True)
         levels = _levels(tif, path)
+        key = levels[0].keyframe
+        check(key.photometric, len(levels[0].pages) * key.samplesperpixel)
         sizes = tuple(level.size() for level in levels)
-        stated = mpp or tiff.stated_mpp(path)
+        stated = tiff.stated_unless(mpp, lambda: tiff.stated_mpp(path))
         close = stack.pop_all().close
 
     def read_block(level: int, i: int, j: int) -> np.ndarray:

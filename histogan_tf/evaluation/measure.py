@@ -177,12 +177,14 @@ def _objects(
     scores = segmentation.object_scores(
         truths, predicted, chosen, edge.id if edge else None, mpp
     )
-    names = ", ".join(trained.table.names[i] for i in chosen)
+    merged = [trained.table.names[i] for i in chosen]
+    names = ", ".join(merged)
     kept = f", grown over class {edge.name!r}" if edge else ""
     return dataclasses.asdict(scores) | {
+        "classes": merged,
         "protocol": "GlaS challenge (Sirinukunwattana et al. 2017), pooled;"
         f" objects, true and predicted: 8-connected parts of {names}{kept};"
-        f" at {mpp:g} um/px, no smallest size"
+        f" at {mpp:g} um/px, no smallest size",
     }
 
 

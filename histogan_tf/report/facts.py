@@ -18,8 +18,9 @@ every top-level key may be absent, numbers are null where undefined:
         "protocol"}}
 
 S is `SegmentationScores.to_json()` with "classes" (names in id order) and
-optionally "mpp" and "protocol"; O the fields of `ObjectScores` with
-"protocol". Other keys are passed over.
+optionally "mpp" and "protocol"; O the fields of `ObjectScores` with "classes"
+(names of those that objects are made of) and "protocol". Other keys are passed
+over.
 """
 
 from dataclasses import dataclass

@@ -1,0 +1,26 @@
+"""Whether records can feed the settings of a run."""
+
+import pytest
+import small_training
+
+from histogan_tf.data import classes
+from histogan_tf.data.manifest import ImageInfo, Kind, Manifest, Split
+from histogan_tf.errors import InputError
+from trainer import sources
+
+
+def of_one_image(mpp):
+    entry = {"id": 0, "name": "gland", "color": [0, 0, 0]}
+    table = classes.from_json({"classes": [entry]}, "c.json")
+    image = ImageInfo("a", 90, 90, mpp, "", (8100,), 0)
+    split = Split(Kind((), (image,)), Kind())
+    return Manifest("", 0, table, {"train": split})
+
+
+def test_tiles_a_little_coarser_than_wanted_do():
+    # As a scanner's 0.2527 for 0.25; the finest stage is at 5 um/px.
+    config = small_training.small_config()
+    sources.check_data(config, of_one_image(5.054))
+    sources.check_data(config, of_one_image(5.149))
+    with pytest.raises(InputError, match=r"a: 5\.2 um/px is coarser than"):
+        sources.check_data(config, of_one_image(5.2))
