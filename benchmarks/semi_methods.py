@@ -48,13 +48,11 @@ _SALT = 62
 _RAMP, _MEAN_TEACHER, _CPS, _PSEUDO = 0.4, 1.0, 1.5, 1.0
 _GRAIN = 0.1
 # What a method has of its own, for the results.
+_STEADY = {"consistency": _MEAN_TEACHER, "ramp": _RAMP, "grain": _GRAIN}
 OWN: dict[str, dict[str, float]] = {
     "self_training": {"pseudo": _PSEUDO},
-    "mean_teacher": {
-        "consistency": _MEAN_TEACHER,
-        "ramp": _RAMP,
-        "grain": _GRAIN,
-    },
+    "mean_teacher": _STEADY,
+    "mean_teacher+restain": _STEADY,
     "cps": {"cross": _CPS, "ramp": _RAMP},
 }
 
