@@ -147,8 +147,8 @@ def run(
     totals = Totals(model.term_names)
     advance = make_advance(model, strategy, totals, step, settings.jit_compile)
     batches = iter(distribute(phase, team, done))
-    # Led, so that an error of what only worker 0 does ends the others too.
-    team.led(functools.partial(watcher.begin, model, done))
+    # Together: an error of what only worker 0 does ends the others too.
+    team.together(functools.partial(watcher.begin, model, done))
     try:
         while done < phase.steps:
             advance(next(batches))
@@ -156,7 +156,9 @@ def run(
             last = done == phase.steps
             if done % settings.log_every == 0 or last:
                 totals.check(phase.name)
-                team.led(functools.partial(watcher.log, done, totals.take()))
+                team.together(
+                    functools.partial(watcher.log, done, totals.take())
+                )
             if done % settings.save_every == 0 or last:
                 totals.check(phase.name)
                 if last:
