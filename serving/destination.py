@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from histogan_tf.errors import InputError
 from histogan_tf.files import atomic_directory, sync
-from serving import versions
+from serving.complete import is_complete
 
 MODEL_FILE = "saved_model.pb"
 _ASIDE = ".rolled_back."
@@ -40,7 +40,7 @@ class Destination:
         A folder without a graph, as one half copied, is not among them.
         """
         found = self._children("").items()
-        whole = [n for n, path in found if versions.is_complete(path)]
+        whole = [n for n, path in found if is_complete(path)]
         return sorted(whole, reverse=True)
 
     def aside(self) -> list[int]:
@@ -95,7 +95,7 @@ class Destination:
             raise InputError(
                 f"{self.folder}: no version {version}; {self.listing()}"
             )
-        if not versions.is_complete(path):
+        if not is_complete(path):
             raise InputError(
                 f"{path}: no {MODEL_FILE} in it; a server would pass it over;"
                 f" {self.listing()}"

@@ -24,10 +24,10 @@ from tensorflow.python.framework import ops
 from tensorflow.python.saved_model import loader_impl
 
 from serving import status
+from serving.complete import is_complete
 from serving.status import ServingError
 
 TAGS = ("serve",)
-SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
 
 _CODES = {code.value[0]: code for code in StatusCode}
 
@@ -138,7 +138,7 @@ def load(
     Raises:
       ServingError: nothing there can be loaded.
     """
-    if not any((path / name).is_file() for name in SAVED_MODEL_FILES):
+    if not is_complete(path):
         raise status.not_found(
             "Could not find SavedModel .pb or .pbtxt at supplied export"
             f" directory path: {path}"

@@ -14,7 +14,7 @@ import re
 
 from tensorflow_serving.config import model_server_config_pb2
 
-from serving.servable import SAVED_MODEL_FILES
+from serving.complete import is_complete
 
 _LOG = logging.getLogger(__name__)
 _DIGITS = re.compile(r"[0-9]+", re.ASCII)
@@ -51,11 +51,6 @@ def find(base: pathlib.Path) -> dict[int, pathlib.Path]:
             )
         found[value] = base / name
     return found
-
-
-def is_complete(folder: pathlib.Path) -> bool:
-    """Whether a server takes a version's folder up: its graph is there."""
-    return any((folder / name).is_file() for name in SAVED_MODEL_FILES)
 
 
 def choose(
