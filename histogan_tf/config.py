@@ -223,20 +223,20 @@ class Config:
                 "Config.judge: synthetic and pseudo_labels are not allowed; the"
                 " judge learns from real labels only"
             )
-        multiple, crop = self.paint_multiple, self.segmenter.crop
+        multiple, crop = self.multiple("generator"), self.segmenter.crop
         if self.segmenter.synthetic and crop % multiple:
             raise InputError(
                 f"Config.segmenter.crop: {crop} is not allowed; the stages"
                 f" paint multiples of {multiple} px"
             )
 
-    @property
-    def paint_multiple(self) -> int:
-        """What is painted has sides, finest px, that this divides."""
+    def multiple(self, *networks: str) -> int:
+        """Sides, finest px, that all stages' named networks can work on."""
         count = len(self.stages)
         return max(
-            2 ** (count - 1 - k) * stage.generator.stride
+            2 ** (count - 1 - k) * getattr(stage, name).stride
             for k, stage in enumerate(self.stages)
+            for name in networks
         )
 
     def stage_mpp(self, index: int) -> float:

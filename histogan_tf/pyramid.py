@@ -30,11 +30,7 @@ class Pyramid:
     @property
     def multiple(self) -> int:
         """Heights and widths at the finest scale divide by this."""
-        count = len(self.config.stages)
-        return max(
-            2 ** (count - 1 - k) * max(s.generator.stride, s.segmenter.stride)
-            for k, s in enumerate(self.config.stages)
-        )
+        return self.config.multiple("generator", "segmenter")
 
     def make_variables(self) -> None:
         """Makes all variables, which checkpoints and traced steps look for."""

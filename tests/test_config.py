@@ -109,7 +109,7 @@ def test_the_last_segmenters_crop_is_what_stages_can_paint():
     stage = StageConfig(16, 4, generator=net)
     alone = SegmenterConfig(24, 4, network=NetworkConfig((4,)))
     config = Config(stages=(stage, stage), segmenter=alone)
-    assert config.paint_multiple == 8
+    assert config.multiple("generator") == 8
     odd = dataclasses.replace(alone, crop=28)
     with pytest.raises(InputError, match=r"segmenter\.crop: 28 .* of 8 px"):
         dataclasses.replace(config, segmenter=odd)

@@ -5,9 +5,9 @@ class table. Out: Labels: class ids of any window at any um/px, 255 = not
 annotated, and notes on what had to be mended.
 
 Class names are those of the table and its `annotations`, to the letter but for
-blanks around them. QuPath's "Ignore*" is painted as 255 over
-all that it covers; its other classes whose names end in `*` ("Region*") lie
-beneath all: they frame what is annotated, and annotate nothing.
+blanks around them. QuPath's "Ignore*" is painted as 255 over all that it
+covers; its other classes whose names end in `*` ("Region*") lie beneath all:
+they frame what is annotated, and annotate nothing.
 
 Mended and noted: polygons that cross themselves, parts beyond the slide. Left
 out and noted: what has no area (dots), no class, or lies outside. Refused: a
