@@ -116,7 +116,8 @@ class SegmenterConfig:
     images' 1; it paints every `thin`-th mask of a batch. With `pseudo_labels`
     the judge labels the unlabelled images.
     `restain` is the share of real images that it reads in the stain of
-    another training tile. `patch` is the side in pixels of what its finest
+    another training tile; where it is 1, `augment.stain` has no effect, as the
+    new stain undoes it. `patch` is the side in pixels of what its finest
     level takes at once.
     """
 

@@ -69,3 +69,13 @@ def test_a_view_depends_on_the_images_own_seed_alone():
     some = view({name: value[2:] for name, value in data.items()}).numpy()
     np.testing.assert_allclose(some, whole[2:], atol=1e-5)
     assert other_stain.as_it_is(data) is data["image"]
+
+
+def test_jitter_before_another_stain_cancels():
+    data, view = batch(6), other_stain.restained(STYLES, 0.15, 1.0)
+    draws = tf.constant(np.random.default_rng(1).uniform(-1, 1, (6, 6)))
+    draws = tf.cast(draws, tf.float32)
+    image, style = colour.jitter(data["image"], data["style"], draws, 0.15)
+    assert np.abs(image - data["image"]).mean() > 0.01
+    jittered = view({**data, "image": image, "style": style})
+    np.testing.assert_allclose(jittered, view(data), atol=1e-3)

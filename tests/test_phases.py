@@ -56,6 +56,22 @@ def test_the_judge_sees_labelled_images_only(source):
     np.testing.assert_allclose(shares, 1, atol=0.01)
 
 
+def test_stain_is_jittered_only_where_it_shows(source, monkeypatch):
+    monkeypatch.setattr(phases, "_batches", lambda a, b, crops, *c: crops)
+
+    def jitter(restain, teach=None):
+        settings = replace(source.config.judge, restain=restain)
+        phase = phases.segmenter_phase(source, "judge", settings, 63, teach)
+        return phase.batches.augment.stain
+
+    wanted = source.config.judge.augment.stain
+    assert wanted > 0
+    assert jitter(1.0) == 0.0  # all images take another stain
+    assert jitter(0.5) == wanted
+    # Lessons of others may look at the crops themselves.
+    assert jitter(1.0, lambda source, settings: []) == wanted
+
+
 def test_work():
     # 2 images of 10 x 10 px: 4^2 channels squared, then 8^2 on a quarter.
     net = NetworkConfig((4, 8))

@@ -105,10 +105,11 @@ def segmenter_phase(
       teach: gives its lessons; those of its settings by default.
       tell: hears how far the judge is with its pseudo-labels.
     """
-    config = source.config
-    crops = _crops(
-        source, settings.crop, settings.batch, salt, settings.augment
-    )
+    config, augment = source.config, settings.augment
+    if teach is None and settings.restain == 1.0:
+        # Every image moves on to another style, where the jitter cancels.
+        augment = replace(augment, stain=0.0)
+    crops = _crops(source, settings.crop, settings.batch, salt, augment)
     label = None
     if settings.pseudo_labels:
         label = functools.partial(_labelled_by_judge, source, tell)
