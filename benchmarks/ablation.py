@@ -48,7 +48,12 @@ def define_flags() -> None:
     flags.DEFINE_integer("labels", 8, "labelled images", 1)
     flags.DEFINE_integer("seeds", 2, "seeds 0, 1, ... of every part", 1)
     flags.DEFINE_list("only_seeds", [], "seeds by name, in place of --seeds")
-    flags.DEFINE_list("parts", [], "parts to leave out, one at a time")
+    flags.DEFINE_list(
+        "parts",
+        ["no_painting", "no_pseudo_labels"],
+        "left out, one at a time; of no_painting, no_pseudo_labels,"
+        " no_restain, no_unlabelled_critic, two_stages",
+    )
     flags.DEFINE_bool(
         "table_only", False, "run nothing; print what the results say"
     )

@@ -14,7 +14,6 @@ own. Masks are random squares in a label TIFF; what was painted is segmented.
 import dataclasses
 import json
 import pathlib
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -66,9 +65,8 @@ def main() -> None:
             "", values.preset, folder, 0, values.window, values.jpeg_quality
         )
         rows = measure(job, sides)
-    words = ["python", "-m", "benchmarks.canvas", *sys.argv[1:]]
     result = {
-        "command": shlex.join(words),
+        "command": program.command_line("benchmarks.canvas"),
         **machine.describe(),
         "protocol": {
             "preset": values.preset,

@@ -17,7 +17,6 @@ again; seconds of training add up over resumes.
 
 import contextlib
 import pathlib
-import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -104,9 +103,11 @@ def run(settings: "Settings") -> None:
     with step("d, f  paint and score the test images"):
         scores = fidelity_scores.score(settings, pyramid, alone)
     rows = fidelity_table.lines(scores)
-    words = ["python", "-m", "benchmarks.fidelity", *sys.argv[1:]]
     verdicts = {row.text: row.verdict("pyramid") for row in rows}
-    result = {"command": shlex.join(words), **machine.describe()}
+    result = {
+        "command": program.command_line("benchmarks.fidelity"),
+        **machine.describe(),
+    }
     machine.write_json(
         settings.results, result | {"verdicts": verdicts} | scores
     )

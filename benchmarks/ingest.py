@@ -12,7 +12,6 @@ Eight phantoms are painted; every tile is one of them, turned and rolled.
 
 import json
 import pathlib
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -49,9 +48,8 @@ def main() -> None:
         folder = pathlib.Path(name)
         write_tiles(folder, values.tiles, values.side)
         found = figures(in_process(folder, values.workers), values.tiles)
-    words = ["python", "-m", "benchmarks.ingest", *sys.argv[1:]]
     result = {
-        "command": shlex.join(words),
+        "command": program.command_line("benchmarks.ingest"),
         **machine.describe(),
         "protocol": {
             "tiles": values.tiles,

@@ -13,7 +13,6 @@ are painted, each stored in four right angles: the content costs no time.
 """
 
 import pathlib
-import shlex
 import sys
 import tempfile
 import time
@@ -67,9 +66,8 @@ def main() -> None:
     strategies.prepare(config.precision, config.seed)
     data = manifest.load(folder)
     rows = measure(config, data, values.seconds, values.steps)
-    words = ["python", "-m", "benchmarks.input_pipeline", *sys.argv[1:]]
     result = {
-        "command": shlex.join(words),
+        "command": program.command_line("benchmarks.input_pipeline"),
         **machine.describe(),
         "protocol": {
             "preset": values.preset,

@@ -18,7 +18,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import shlex
 import subprocess
 import sys
 import time
@@ -48,15 +47,15 @@ def define_flags() -> None:
     flags.DEFINE_enum(
         "precision", "float32", ["float32", "bfloat16"], "arithmetic"
     )
-    for field, value in (
-        ("gpu_tflops", 125.0),
-        ("gpu_share", 0.3),
-        ("gpu_gbytes", 100.0),
-        ("network_gbytes", 3.0),
-        ("gpu_latency_us", 20.0),
-        ("network_latency_us", 100.0),
+    for field, value, what in (
+        ("gpu_tflops", 125.0, "peak of a GPU, TFLOP/s"),
+        ("gpu_share", 0.3, "of that peak which is reached, 0..1"),
+        ("gpu_gbytes", 100.0, "GB/s between the GPUs of a machine"),
+        ("network_gbytes", 3.0, "GB/s between machines"),
+        ("gpu_latency_us", 20.0, "us of a message between GPUs"),
+        ("network_latency_us", 100.0, "us of a message between machines"),
     ):
-        flags.DEFINE_float(field, value, "assumed in the projection", 1e-9)
+        flags.DEFINE_float(field, value, f"assumed: {what}", 1e-9)
     flags.DEFINE_string(
         "results",
         str(machine.RESULTS / "scaling.json"),
@@ -86,9 +85,8 @@ def main() -> None:
         )
         print(table(rows[-1:]).splitlines()[1], flush=True)
     projected = [scaling_projection.project(row, assumed) for row in rows]
-    words = ["python", "-m", "benchmarks.scaling", *sys.argv[1:]]
     result = {
-        "command": shlex.join(words),
+        "command": program.command_line("benchmarks.scaling"),
         **machine.describe(),
         "protocol": {
             "preset": values.preset,

@@ -41,12 +41,18 @@ RESULTS = machine.RESULTS / "semi_supervised"
 
 def define_flags() -> None:
     """Only as a program: tests import programs with flags of these names."""
-    flags.DEFINE_string("data", None, "folder of the GlaS data set")
+    flags.DEFINE_string(
+        "data",
+        None,
+        "folder of the GlaS data set, or of the prostate tiles for gleason",
+    )
     flags.DEFINE_string("output", "runs/semi_supervised", "records and runs")
     flags.DEFINE_string(
         "results", str(RESULTS), "folder of the cells' files of figures"
     )
-    flags.DEFINE_string("protocol", "native", "native, xnet128 or gleason")
+    flags.DEFINE_enum(
+        "protocol", "native", ["native", "xnet128", "gleason"], "what is asked"
+    )
     flags.DEFINE_list(
         "labels",
         None,
@@ -60,7 +66,13 @@ def define_flags() -> None:
         " the tile that is held out",
         1,
     )
-    flags.DEFINE_list("methods", ["supervised", "histogan"], "see the module")
+    flags.DEFINE_list(
+        "methods",
+        ["supervised", "histogan"],
+        "of supervised, supervised+classic, supervised+restain, self_training,"
+        " mean_teacher, mean_teacher+restain, cps, histogan,"
+        " histogan_labelled_only",
+    )
     flags.DEFINE_bool(
         "table_only", False, "run nothing; print what the results say"
     )
@@ -99,14 +111,13 @@ def wanted(values: Any, data: pathlib.Path) -> list["Cell"]:
     """The cells that the flags ask for, seed by seed.
 
     Raises:
-      InputError: an unknown protocol or method, a number that is none, more
+      InputError: an unknown method, a number that is none, more
         labels or seeds than the data set has.
     """
     from benchmarks.semi_cells import Cell
     from benchmarks.semi_methods import METHODS
     from benchmarks.semi_protocols import PROTOCOLS
 
-    _check("protocol", [values.protocol], PROTOCOLS)
     _check("methods", values.methods, METHODS)
     protocol = PROTOCOLS[values.protocol]
     labels: list[int | None] = list(protocol.labels)

@@ -13,7 +13,6 @@ a table, `--results` (JSON) and a chart beside it. Takes about 10 minutes.
 """
 
 import pathlib
-import shlex
 import subprocess
 import sys
 import time
@@ -85,7 +84,7 @@ def main() -> None:
     for part in values.parts:
         figures[part] = work[part]()
     result = {
-        "command": shlex.join(["python", "-m", *_words()]),
+        "command": program.command_line("benchmarks.serving"),
         **machine.describe(),
         "protocol": {
             "model": values.run_dir or f"random weights, {values.preset}",
@@ -131,10 +130,6 @@ def find_export(folder: pathlib.Path) -> pathlib.Path:
     if subprocess.run(command).returncode:
         raise InputError(f"{run}: could not be exported")
     return sorted((folder / "export").glob("[0-9]*"))[-1]
-
-
-def _words() -> list[str]:
-    return ["benchmarks.serving", *sys.argv[1:]]
 
 
 if __name__ == "__main__":

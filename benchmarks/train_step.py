@@ -23,7 +23,6 @@ most 2 GB for crops of 256 px from images of 1024 px; the first step in 40 s.
 """
 
 import pathlib
-import shlex
 import sys
 import time
 from collections.abc import Iterable
@@ -112,9 +111,8 @@ def _measure(values: Any) -> dict[str, Any]:
     second = side_cells(values.preset, min(batches), sides, common)
     speeds, memories = _measured(first), _measured(second, values.repeats)
     large = _large(values.precisions, min(batches), values.large_steps)
-    words = ["python", "-m", "benchmarks.train_step", *sys.argv[1:]]
     return {
-        "command": shlex.join(words),
+        "command": program.command_line("benchmarks.train_step"),
         **machine.describe(),
         "protocol": {
             "preset": values.preset,

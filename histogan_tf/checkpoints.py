@@ -13,7 +13,8 @@ def restore(checkpoint: tf.train.Checkpoint, path: str) -> None:
     """Reads a value for everything in `checkpoint`; the file may hold more.
 
     Raises:
-      InputError: it lacks a variable, or has one of another shape.
+      InputError: it is damaged, lacks a variable, or has one of another
+        shape.
     """
     try:
         status = checkpoint.restore(path)
@@ -22,4 +23,9 @@ def restore(checkpoint: tf.train.Checkpoint, path: str) -> None:
         raise InputError(
             f"{path}: holds other networks than this histogan_tf makes; use"
             " the version that trained it, or train anew"
+        ) from error
+    except (tf.errors.OpError, IndexError) as error:
+        reason = getattr(error, "message", error)
+        raise InputError(
+            f"{path}: damaged or not whole ({reason}); copy the run again"
         ) from error

@@ -39,6 +39,9 @@ def override(config: Config, assignments: list[str]) -> Config:
     """Applies `a.b=c` (value in JSON, or a bare word) to a copy.
 
     List items are named by position: `stages.0.steps=100`.
+
+    Raises:
+      InputError: an unknown key, a value out of its range, or no `=`.
     """
     values = to_dict(config)
     for assignment in assignments:

@@ -58,9 +58,21 @@ def atomic_directory(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 def check_free(path: str | os.PathLike) -> None:
     """Raises InputError if something other than an empty folder is there."""
-    path = pathlib.Path(path)
+    path = named(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise _taken(path)
+
+
+def named(path: str | os.PathLike) -> pathlib.Path:
+    """A path that names a file or folder.
+
+    Raises:
+      InputError: it is where the program runs, which cannot be replaced.
+    """
+    path = pathlib.Path(path)
+    if path.resolve() == pathlib.Path.cwd():
+        raise InputError(f"{path}: the program runs there; choose a new folder")
+    return path
 
 
 def _sibling(path: pathlib.Path) -> pathlib.Path:
@@ -104,15 +116,16 @@ def list_files(source: str, extensions: tuple[str, ...]) -> list[pathlib.Path]:
         files with other endings are passed over.
 
     Raises:
-      InputError: nothing with such an ending is there.
+      InputError: nothing with such an ending is there, or a name that is no
+        UTF-8, which neither a table nor JSON can hold.
     """
     if os.path.isfile(source):
-        return [pathlib.Path(source)]
+        return [_named(source)]
     pattern = source
     if os.path.isdir(source):
         pattern = os.path.join(glob.escape(source), "*")
     found = sorted(
-        pathlib.Path(name)
+        _named(name)
         for name in glob.glob(pattern, recursive=True)
         if name.lower().endswith(extensions) and os.path.isfile(name)
     )
@@ -120,3 +133,13 @@ def list_files(source: str, extensions: tuple[str, ...]) -> list[pathlib.Path]:
         allowed = ", ".join(extensions)
         raise InputError(f"{source}: no file there ends in one of {allowed}")
     return found
+
+
+def _named(name: str) -> pathlib.Path:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{name!a}: the name is not UTF-8; rename it"
+        ) from None
+    return pathlib.Path(name)

@@ -9,6 +9,7 @@ both start with it, may not import each other.
 
 import os
 import select
+import shlex
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -59,6 +60,11 @@ def run(main: Callable[[], None], ops_at_once: int | None = None) -> None:
             sys.stderr.flush()
             os._exit(end.code or 0)
         raise
+
+
+def command_line(module: str) -> str:
+    """What was typed to start `module`, as a line for a shell."""
+    return shlex.join(["python", "-m", module, *sys.argv[1:]])
 
 
 def set_environment() -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from histogan_tf import locks
 from histogan_tf.errors import BusyError, InputError
-from histogan_tf.files import atomic_write, check_free, sync
+from histogan_tf.files import atomic_write, check_free, named, sync
 
 PLAN = "plan.json"
 # In a work folder: what only a resumption needs; never published.
@@ -26,7 +26,12 @@ _SHOWN = 200
 
 
 def beside(target: pathlib.Path) -> pathlib.Path:
-    """The work folder of a target."""
+    """The work folder of a target.
+
+    Raises:
+      InputError: the target is where the program runs.
+    """
+    target = named(target)
     return target.with_name(f".{target.name}.work")
 
 

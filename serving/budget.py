@@ -4,7 +4,9 @@ In: counts of bytes, as requests are read. Out: whether they still fit. One
 budget bounds what all clients of a port can make the server remember.
 """
 
+import contextlib
 import threading
+from collections.abc import Iterator
 
 
 class Budget:
@@ -20,6 +22,20 @@ class Budget:
             fits = count <= self._left
             self._left -= count if fits else 0
         return fits
+
+    @contextlib.contextmanager
+    def held(self, count: int) -> Iterator[bool]:
+        """Takes bytes for a while; yields whether they fit.
+
+        More than the budget is taken as all of it: one alone always fits.
+        """
+        count = min(count, self.most)
+        fits = self.take(count)
+        try:
+            yield fits
+        finally:
+            if fits:
+                self.give_back(count)
 
     def give_back(self, count: int) -> None:
         """The bytes are gone."""

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 
+_INFERENCE = ("Predict", "Classify", "Regress")
+
+
 @dataclasses.dataclass(frozen=True)
 class Call:
     """Which request: `entrypoint` is GRPC or REST, `api` the method."""
@@ -35,6 +38,17 @@ class Call:
     entrypoint: str
     api: str
     request_id: str
+
+    @property
+    def label(self) -> str:
+        """The method as metrics of requests have it: in REST the URL's word."""
+        in_url = self.entrypoint == "REST" and self.api in _INFERENCE
+        return self.api.lower() if in_url else self.api
+
+    @property
+    def counted(self) -> bool:
+        """Whether it is among the requests: of gRPC, what runs a model."""
+        return self.entrypoint == "REST" or self.api in _INFERENCE
 
 
 class _TimedServable:
@@ -145,9 +159,10 @@ class Calls:
         known = version is not None or self._is_known(spec.name)
         # Names that clients invent must not fill the metrics.
         model = spec.name if known else ""
-        self.metrics.request(
-            model, call.api, call.entrypoint, code.name, seconds
-        )
+        if call.counted:
+            self.metrics.request(
+                model, call.label, call.entrypoint, code.name, seconds
+            )
         ours = code is StatusCode.INTERNAL
         if not ours and not self._log_requests:
             return

@@ -14,14 +14,13 @@ fails at once if it cannot be loaded.
 
 import json
 import pathlib
-import shlex
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from histogan_tf import program
+from histogan_tf import input_files, program
 from histogan_tf.errors import InputError
 from histogan_tf.progress_bar import progress_bar
 
@@ -38,7 +37,9 @@ flags.DEFINE_string("model", None, "the model's name on the server")
 flags.DEFINE_integer("version", None, "its version; else the newest", 0)
 flags.DEFINE_string("label", None, "its version label; else the newest")
 flags.DEFINE_string(
-    "input", None, "a folder, a glob pattern in quotes or a file"
+    "input",
+    None,
+    "a folder, a glob pattern in quotes or a file; masks hold class ids",
 )
 flags.DEFINE_string("output", None, "folder to make")
 flags.DEFINE_float(
@@ -49,7 +50,7 @@ flags.DEFINE_float(
     0.01,
     100,
 )
-flags.DEFINE_integer("seed", 0, "of the first image of each mask", 0)
+flags.DEFINE_integer("seed", 0, "of the first image of each mask", 0, 2**62)
 flags.DEFINE_integer("samples", 1, "images per mask, seeds from --seed up", 1)
 flags.DEFINE_string("style_from", None, "image whose stain is taken")
 flags.DEFINE_float(
@@ -116,7 +117,7 @@ def segment(client: "ServingClient") -> None:
         done = []
         for path in paths:
             done.append(work.segment(path, folder))
-            show(len(done), len(paths), path.stem)
+            show(len(done), len(paths), path.name)
         client_segment.write_areas(folder, card, done)
         write_record(folder / "segmentation.json", card, done)
     print(f"{flags.FLAGS.output}: {len(paths)} images")
@@ -148,7 +149,7 @@ def generate(client: "ServingClient") -> None:
         for path in paths:
             for seed in seeds:
                 made.append(work.generate(path, seed, folder))
-                show(len(made), total, path.stem)
+                show(len(made), total, path.name)
         write_record(folder / "synthesis.json", card, made)
     print(f"{values.output}: {total} images of {len(paths)} masks")
 
@@ -182,6 +183,8 @@ def prepare(client: "ServingClient") -> tuple["Card | None", "Windows"]:
     from serving import client_card
     from serving.client_windows import Windows
 
+    for name in ("mpp", "style_mpp"):
+        input_files.check_scale(name, flags.FLAGS[name].value)
     for name in ("input", "output"):
         if not flags.FLAGS[name].value:
             raise InputError(f"--{name}: {flags.FLAGS.command} needs it")
@@ -197,23 +200,10 @@ def readable(
     Raises:
       InputError: names all that cannot be read; or two files share a stem.
     """
-    from histogan_tf.data.images import UnreadableError
-    from histogan_tf.files import list_files
-
-    paths, bad = list_files(flags.FLAGS.input, extensions), []
-    stems = [path.stem for path in paths]
+    paths = input_files.find(flags.FLAGS.input, extensions)
     with progress_bar("check") as show:
-        for place, path in enumerate(paths):
-            if path.stem in stems[:place]:
-                raise InputError(f"{path}: a second file named {path.stem!r}")
-            try:
-                read(path)
-            except UnreadableError as error:
-                bad.append(str(error))
-            show(place + 1, len(paths), f"check {path.name}")
-    if bad:
-        raise InputError(f"cannot read {len(bad)} files: {'; '.join(bad)}")
-    return paths
+        good, _ = input_files.readable(paths, read, None, show)
+    return good
 
 
 def write_record(
@@ -223,9 +213,7 @@ def write_record(
     from histogan_tf.files import atomic_write
 
     value = {
-        "command": shlex.join(
-            ["python", "-m", "serving.client", *sys.argv[1:]]
-        ),
+        "command": program.command_line("serving.client"),
         "model_mpp": card.mpp if card else None,
         "classes": list(card.classes) if card else None,
         "images": done,

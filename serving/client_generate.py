@@ -22,6 +22,7 @@ from histogan_tf import rescale
 from histogan_tf.data import images, png
 from histogan_tf.data.classes import IGNORE
 from histogan_tf.errors import InputError
+from histogan_tf.files import stem_of
 from serving import client_tiles
 from serving.client_api import ServingClient
 from serving.client_card import Card
@@ -55,7 +56,8 @@ class Generating:
         """A mask of class ids, uint8 [H, W] at the model's um/px.
 
         Raises:
-          InputError: it holds something else.
+          InputError: it holds something else, or nothing but 0 and 255,
+            which are a black and white mask's raw values.
         """
         raw = images.read_mask_raw(path)
         largest = len(self.card.classes) - 1 if self.card else IGNORE
@@ -64,6 +66,12 @@ class Generating:
             found = "colours" if raw.ndim != 2 else f"value {wrong[0]}"
             raise images.UnreadableError(
                 path, f"{found}; class ids 0..{largest} and {IGNORE} allowed"
+            )
+        if np.isin(raw, [0, IGNORE]).all() and raw.any():
+            raise images.UnreadableError(
+                path,
+                f"nothing but 0 and {IGNORE}; class ids are wanted, as"
+                " trainer.segment writes them, not raw values",
             )
         mask = raw.astype(np.uint8)
         if self.card and self.mpp:
@@ -93,10 +101,10 @@ class Generating:
         self, path: pathlib.Path, seed: int, folder: pathlib.Path
     ) -> dict[str, Any]:
         """Writes one image; returns its entry of synthesis.json."""
-        mask, style = self.read(path), self.style(path.stem, seed)
+        mask, style = self.read(path), self.style(stem_of(path), seed)
         work = functools.partial(self._paint, mask, style, seed)
         image, version = self.windows.run(work)
-        file = f"{path.stem}_{seed}.png"
+        file = f"{stem_of(path)}_{seed}.png"
         images.write_png(folder / file, image)
         vector = None if style.vector is None else style.vector.tolist()
         return {

@@ -20,7 +20,7 @@ import numpy as np
 from histogan_tf import rescale
 from histogan_tf.data import images, png
 from histogan_tf.errors import InputError
-from histogan_tf.files import atomic_write
+from histogan_tf.files import atomic_write, stem_of
 from serving import client_tiles
 from serving.client_api import ServingClient
 from serving.client_card import Card
@@ -70,10 +70,10 @@ class Segmenting:
             mask = cv2.resize(
                 mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT
             )
-        images.write_png(folder / "masks" / f"{path.stem}.png", mask)
+        images.write_png(folder / "masks" / f"{stem_of(path)}.png", mask)
         pixels = np.bincount(mask.ravel(), minlength=count)
         return {
-            "name": path.stem,
+            "name": stem_of(path),
             "file": str(path),
             "height": height,
             "width": width,

@@ -39,13 +39,15 @@ _SLOW = status.ServingError(
 class GateLimits:
     """`waiting`, `running`: calls at once; `seconds`: for a message.
 
-    `held_bytes`: of all messages that were read and are not answered yet.
+    `held_bytes`: of all messages that were read and are not answered yet;
+    `answer_bytes`: of all answers that clients have not taken yet.
     """
 
     waiting: int = 256
     running: int = 256
     seconds: float = 10.0
     held_bytes: int = 2**30
+    answer_bytes: int = 2**30
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,7 @@ class Gate(grpc.aio.ServerInterceptor):
         self._refusals: set[asyncio.Task] = set()
         self._places = threading.Semaphore(limits.running)
         self._budget = Budget(limits.held_bytes)
+        self._answers = Budget(limits.answer_bytes)
 
     async def intercept_service(
         self,
@@ -155,12 +158,25 @@ class Gate(grpc.aio.ServerInterceptor):
             message = _Message(await self._read(context), self._budget)
             if asyncio.iscoroutinefunction(handler.unary_unary):
                 return await _on_loop(handler, message, context)
-            return await self._in_thread(handler, message, caller)
+            answer = await self._in_thread(handler, message, caller)
+            self._hold(len(answer), context)
+            return answer
         except status.ServingError as error:
             await context.abort(error.code, error.text)
             raise  # abort has raised already
         finally:
             caller.gone.set_result(None)
+
+    def _hold(self, count: int, context: grpc.aio.ServicerContext) -> None:
+        """Counts an answer until its client has taken it, or is gone.
+
+        Raises:
+          ServingError: RESOURCE_EXHAUSTED: clients leave too many behind.
+        """
+        count = min(count, self._answers.most)
+        if not self._answers.take(count):
+            raise status.exhausted("Too many answers are held; try again")
+        context.add_done_callback(lambda _: self._answers.give_back(count))
 
     async def _read(self, context: grpc.aio.ServicerContext) -> bytes:
         if len(self._waiting) >= self._limits.waiting:

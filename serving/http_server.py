@@ -21,11 +21,11 @@ import logging
 import ssl
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from http import HTTPStatus
 
-from serving import http_message, http_packets, json_answer
+from serving import http_message, http_packets, json_answer, json_text
 from serving.budget import Budget
+from serving.http_limits import HttpLimits
 from serving.http_message import (
     BodyReader,
     Head,
@@ -38,26 +38,8 @@ from serving.loop_thread import LoopThread
 Handler = Callable[[Request], Response]
 _LOG = logging.getLogger(__name__)
 _LINGER = 1.0  # seconds
+_MANY = "Too many values of requests are held; try again"
 _TOO_SLOW = "The request came too slowly"
-
-
-@dataclass(frozen=True)
-class HttpLimits:
-    """Bounds of one server; seconds and bytes, all above 0.
-
-    `idle`: seconds between requests, and between the pieces of one. `head`:
-    seconds for request line and headers. `rate`: bytes a second below which a
-    client is too slow, after the seconds of `head`. `held_bytes`: of all
-    bodies at once.
-    """
-
-    body_bytes: int = 2**28
-    held_bytes: int = 2**30
-    connections: int = 4096
-    threads: int = 8
-    idle: float = 60.0
-    head: float = 10.0
-    rate: float = 2**16
 
 
 class _Connection:
@@ -88,6 +70,8 @@ class HttpServer:
     ):
         self._handler, self._limits, self._tls = handler, limits, tls
         self._budget = Budget(limits.held_bytes)
+        self._parsed = Budget(limits.parsed_bytes)
+        self._answers = Budget(limits.answer_bytes)
         self._pool = ThreadPoolExecutor(limits.threads, "rest")
         self._thread = LoopThread("http")
         # In the order in which they last became idle.
@@ -273,7 +257,10 @@ class HttpServer:
             body = http_message.inflate(
                 request.body, coding, self._limits.body_bytes, take
             )
-            return self._handler(dataclasses.replace(request, body=body))
+            with self._parsed.held(json_text.memory(body)) as fits:
+                if not fits:
+                    raise HttpError(HTTPStatus.SERVICE_UNAVAILABLE, _MANY)
+                return self._handler(dataclasses.replace(request, body=body))
         except HttpError as error:
             return Response(error.status, json_answer.error(error.text))
         except Exception:
@@ -290,8 +277,12 @@ class HttpServer:
         keep_alive: bool,
         method: str = "",
     ) -> None:
-        # HEAD is told the length of what a GET would bring.
-        body = b"" if method == "HEAD" else answer.body
-        http_packets.write(writer, answer.encode(keep_alive), body)
-        async with asyncio.timeout(self._seconds(len(body))):
-            await writer.drain()
+        with self._answers.held(len(answer.body)) as fits:
+            if not fits:
+                text = json_answer.error("Too many answers are held; try again")
+                answer = Response(HTTPStatus.SERVICE_UNAVAILABLE, text)
+            # HEAD is told the length of what a GET would bring.
+            body = b"" if method == "HEAD" else answer.body
+            http_packets.write(writer, answer.encode(keep_alive), body)
+            async with asyncio.timeout(self._seconds(len(body))):
+                await writer.drain()

@@ -80,7 +80,9 @@ def _add(value: Any, name: str, feature: feature_pb2.Feature) -> None:
     elif json_tensor.is_base64(value):
         _of_kind("bytes_list", name, feature)
         feature.bytes_list.value.append(json_tensor.decode_base64(value))
-    elif isinstance(value, float):
+    elif isinstance(value, float) or (
+        isinstance(value, int) and not json_text.is_integer(value)
+    ):
         _of_kind("float_list", name, feature)
         feature.float_list.value.append(_float(value))
     elif isinstance(value, int):
@@ -103,7 +105,8 @@ def _of_kind(wanted: str, name: str, feature: feature_pb2.Feature) -> None:
 
 
 def _float(value: float) -> float:
-    if math.isfinite(value) and abs(value) > _FLOAT_MAX:
+    # A comparison first: integers may be beyond all floats.
+    if abs(value) > _FLOAT_MAX and abs(value) != math.inf:
         raise status.invalid(
             f"Cannot convert JSON value: {json_text.quote(value)} to float"
             " without loss of precision."

@@ -234,13 +234,17 @@ class _Rule:
 
 
 def _decimal(digits: int, largest: float) -> Callable[[Any], bool]:
-    """Integers that are exact in so many bits; reals within the range."""
+    """Integers that are exact in so many bits; reals within the range.
+
+    An integer beyond 64 bits is a real, as for RapidJSON.
+    """
     whole = 2**digits - 1
 
     def fits(value: int | float) -> bool:
-        if isinstance(value, int):
+        if isinstance(value, int) and json_text.is_integer(value):
             return -whole <= value <= whole
-        return not math.isfinite(value) or abs(value) <= largest
+        special = isinstance(value, float) and not math.isfinite(value)
+        return special or abs(value) <= largest
 
     return fits
 

@@ -22,7 +22,8 @@ class RequestLimits:
 
     `message_bytes`: of the whole request. `tensor_elements`: of one input
     tensor. `repeated_elements`: of one input tensor, elements that were not
-    sent and stand for copies of the last one. `decoded_pixels`: of all
+    sent and stand for copies of the last one; `repeated_strings` the same of
+    strings. `decoded_pixels`: of all
     images in one input tensor, all frames of animations included. `fields`:
     of one string with images in it, as a tf.Example has them.
     """
@@ -30,6 +31,7 @@ class RequestLimits:
     message_bytes: int = 2**28
     tensor_elements: int = 2**26
     repeated_elements: int = 2**20
+    repeated_strings: int = 64
     decoded_pixels: int = 2**26
     fields: int = 2**18
 
@@ -55,12 +57,20 @@ class RequestLimits:
                 f" tensor_elements is {self.tensor_elements}"
             )
 
-    def check_repeated(self, alias: str, count: int) -> None:
-        """Raises INVALID_ARGUMENT when too many elements were not sent."""
-        if count > self.repeated_elements:
+    def check_repeated(
+        self, alias: str, count: int, strings: bool = False
+    ) -> None:
+        """Raises INVALID_ARGUMENT when too many elements were not sent.
+
+        `strings` may be images, each of which is work.
+        """
+        name, most = "repeated_elements", self.repeated_elements
+        if strings:
+            name, most = "repeated_strings", self.repeated_strings
+        if count > most:
             raise status.invalid(
                 f"Input {alias} leaves out {count} elements of its shape; the"
-                f" limit repeated_elements is {self.repeated_elements}"
+                f" limit {name} is {most}"
             )
 
     def check_images(self, alias: str, values: Iterable[bytes]) -> None:

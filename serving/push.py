@@ -50,18 +50,22 @@ flags.DEFINE_multi_string(
     "minimum", [], "SCORE=NUMBER, like dice.gland=0.8; may be repeated"
 )
 flags.DEFINE_multi_string(
-    "change", [], "SCORE=NUMBER: least change from the model in service"
+    "change",
+    [],
+    "SCORE=NUMBER: least change from the model in service, negative where it"
+    " may lose; may be repeated",
 )
 flags.DEFINE_bool("unblessed", False, "push without thresholds")
 flags.DEFINE_enum(
     "infra",
     "query",
     ["load", "query", "off"],
-    "what a server must do with the export first",
+    "what a server of our own must do with the export first: load it, or also"
+    " answer queries as the SavedModel does",
 )
 flags.DEFINE_integer("infra_tries", 5, "servers to start", 1, 100)
 flags.DEFINE_float(
-    "infra_loading_seconds", 300, "to have the model available", 0.1
+    "infra_loading_seconds", 300, "seconds to have the model available", 0.1
 )
 flags.DEFINE_string(
     "infra_server",
@@ -136,7 +140,7 @@ def judge_quality(
         baseline = quality.scores(target.path(newest), data, split)
     verdict = thresholds.judge(wanted, scores, baseline)
     facts = {
-        "command": shlex.join(["python", "-m", "serving.push", *sys.argv[1:]]),
+        "command": program.command_line("serving.push"),
         "data": data,
         "split": split,
         "minimum": wanted.minimum,

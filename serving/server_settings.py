@@ -13,7 +13,7 @@ from google.protobuf import text_format
 from histogan_tf.errors import InputError
 from serving import model_config
 from serving.grpc_gate import GateLimits
-from serving.http_server import HttpLimits
+from serving.http_limits import HttpLimits
 from serving.limits import RequestLimits
 from serving.metrics import DEFAULT_PATH
 from serving.protos import monitoring_config_pb2

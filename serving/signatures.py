@@ -88,11 +88,20 @@ def graphs_of(networks: Networks, max_pixels: int) -> dict[str, GraphFunction]:
     return graphs | {"serving_default": graphs[DEFAULT]}
 
 
+_QUESTIONS = 64
+
+
 def about(card: str) -> GraphFunction:
     """The signature that answers the model card, whatever it is asked."""
 
     def answer(question: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"model_card": tf.fill(tf.shape(question), card)}
+        # Shapes are cheap to send, and each row is a copy of the card.
+        few = tf.debugging.Assert(
+            tf.size(question) <= _QUESTIONS,
+            [f"question: up to {_QUESTIONS} rows are allowed"],
+        )
+        with tf.control_dependencies([few]):
+            return {"model_card": tf.fill(tf.shape(question), card)}
 
     return graph(answer, question=STRINGS)
 

@@ -171,7 +171,7 @@ def _from_field(
     found = getattr(proto, name)
     parts = 2 if dtype.kind == "c" else 1
     given = min(len(found) // parts, count)
-    limits.check_repeated(alias, count - given)
+    limits.check_repeated(alias, count - given, proto.dtype == _STRING)
     if proto.dtype == _STRING:
         values = _strings(found[:given])
     else:

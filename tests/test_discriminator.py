@@ -84,3 +84,24 @@ def test_detail_is_four_times_what_3x3_averages_lack():
 def test_even_colour_has_no_detail_up_to_the_border():
     image = tf.fill([2, 8, 8, 3], 0.7)
     assert np.abs(beside_detail(image)[..., 3:]).max() < 1e-5
+
+
+def test_detail_is_exact_where_convolutions_are_bfloat16():
+    tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        critic = Discriminator(NetworkConfig(WIDTHS[:2]), 2)
+        seen = []
+        first = critic.first
+
+        def watched(x, training):
+            seen.append(x)
+            return first(x, training=training)
+
+        critic.first = watched
+        logits = critic(images())
+    finally:
+        tf.keras.mixed_precision.set_global_policy("float32")
+    (found,) = seen
+    np.testing.assert_array_equal(found, beside_detail(images()))
+    assert first.compute_dtype == "bfloat16"
+    assert logits.dtype == tf.float32

@@ -86,6 +86,10 @@ def test_again_with_a_feature_network(evaluate, run, tmp_path):
         ]
     )
     network.save(tmp_path / "features.keras")
+    code, _, err = evaluate(
+        **QUICK, feature_network=tmp_path / "features.keras"
+    )
+    assert code == 2 and "takes no images of 299 x 299 px" in err
     code, *_ = evaluate(
         **QUICK, feature_network=tmp_path / "features.keras", feature_size=16
     )
@@ -107,6 +111,7 @@ def test_again_with_a_feature_network(evaluate, run, tmp_path):
         ({"run_dir": "/nowhere"}, "/nowhere/config.json"),
         ({"object_classes": "nerve"}, "'nerve': allowed are stroma"),
         ({"feature_network": "/no.keras"}, "/no.keras: feature network"),
+        ({"swd_levels": 3}, "19 px at stage 0, 5 at level 3"),
     ],
 )
 def test_bad_flags(evaluate, run, values, message):

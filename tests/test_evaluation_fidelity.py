@@ -1,5 +1,7 @@
 """The comparison of synthetic and real images is fair, and its sums right."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -75,3 +77,12 @@ def test_images_smaller_than_a_patch_are_refused():
     groups = fidelity.style_groups(4, 0)
     with pytest.raises(InputError, match="6 px at level 1"):
         fidelity.distances(fidelity.Pair(real, real), groups, FEW, 1)
+
+
+def test_sizes_are_checked_at_every_stage():
+    real = [grain(0, 70), grain(1, 57)]
+    fidelity.check(real, [4, 1], replace(FEW, levels=2))  # 15 px, then 8
+    with pytest.raises(InputError, match=r"15 px at stage 0, 4 at level 3"):
+        fidelity.check(real, [4, 1], replace(FEW, levels=3))
+    with pytest.raises(InputError, match=r"6 px at stage 0, 6 at level 1"):
+        fidelity.check(real, [10], FEW)

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from histogan_tf import files
+from histogan_tf import files, work_folder
 from histogan_tf.errors import InputError
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -64,7 +64,7 @@ def test_disk_really_full(tmp_path):
     # A limit on the file size fails the write itself, as a full disk does.
     code = f"""
 import resource, signal
-from histogan_tf import files
+from histogan_tf import files, work_folder
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
@@ -108,7 +108,7 @@ def test_readers_see_whole_files_only(tmp_path):
 
 KILLED = """
 import os, pathlib, sys
-from histogan_tf import files
+from histogan_tf import files, work_folder
 target = pathlib.Path(sys.argv[2])
 
 def hold(*_):
@@ -206,6 +206,29 @@ def test_directory_never_overwrites(tmp_path):
             pytest.fail("entered")
     assert names(tmp_path) == ["d", "f"]
     assert names(tmp_path / "d") == ["precious"]
+
+
+def test_where_the_program_runs_is_no_output(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in (".", tmp_path, ""):
+        with (
+            pytest.raises(InputError, match="the program runs there"),
+            files.atomic_directory(path),
+        ):
+            pytest.fail("entered")
+    with pytest.raises(InputError, match="the program runs there"):
+        work_folder.beside(pathlib.Path("."))
+
+
+def test_names_that_are_no_text(tmp_path):
+    name = os.fsencode(tmp_path) + b"/Pr\xfcfung.png"
+    with open(name, "wb"):
+        pass
+    for source in (str(tmp_path), os.fsdecode(name)):
+        with pytest.raises(
+            InputError, match=r"Pr.*fung\.png': the name is not"
+        ):
+            files.list_files(source, (".png",))
 
 
 def test_directory_filled_meanwhile_is_kept(tmp_path):

@@ -163,6 +163,10 @@ def test_refused_kinds(tmp_path):
     save(tmp_path / "m.jpg", RGB)
     with pytest.raises(InputError, match="JPEG smears"):
         images.read_mask_raw(tmp_path / "m.jpg")
+    save(tmp_path / "j.tif", GREY, compression="jpeg")
+    for colors in (False, True):
+        with pytest.raises(images.UnreadableError, match="JPEG compression sm"):
+            images.read_mask_raw(tmp_path / "j.tif", colors)
     save(tmp_path / "f.tif", GREY.astype(np.float32))
     for read in (images.read_image, images.read_mask_raw):
         with pytest.raises(InputError, match="samples are float32"):

@@ -2,6 +2,7 @@
 
 import pathlib
 import resource
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -143,6 +144,33 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     text = str(error.value)
     assert text.startswith(f"{tmp_path}/checkpoints/ckpt-2: ")
     assert "\n" not in text
+
+
+@pytest.mark.parametrize("part", ["index", "data-00000-of-00001"])
+def test_a_damaged_checkpoint_is_named(tmp_path, part):
+    train(make_phase(tmp_path, steps=2))
+    path = tmp_path / "checkpoints" / f"ckpt-2.{part}"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(InputError, match="ckpt-2: damaged or not whole"):
+        train(make_phase(tmp_path))
+
+
+def test_what_is_shown_last_is_what_is_saved(tmp_path):
+    """The last look comes after the phase has finished its model."""
+    seen = []
+
+    def finish(model):
+        seen.append("finish")
+        model.weight.assign([7.0])
+
+    class Look(Notes):
+        def log(self, step, losses):
+            seen.append((step, float(self.model.weight[0])))
+
+    phase = replace(make_phase(tmp_path, steps=2), finish=finish)
+    loop.run(phase, strategies.one(), loop.LoopSettings(2, 2, 2), Look())
+    assert seen == ["finish", (2, 7.0)]
+    np.testing.assert_allclose(stored_weight(tmp_path), [7.0])
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from histogan_tf import overlays
 from histogan_tf.data import images, mask_file, slides
 from histogan_tf.data.class_info import ClassInfo
 from histogan_tf.data.classes import ClassTable
@@ -131,11 +132,19 @@ def test_extents(tmp_path, slide, shape, said):
 
 def test_extents_in_um(tmp_path, slide):
     path = tmp_path / "mask.tif"
-    tifffile.imwrite(
-        path, RAW, resolution=(10000, 10000), resolutionunit="CENTIMETER"
-    )
-    with pytest.raises(InputError, match=r"90 um wide .* is 45 um wide"):
+    um = {"resolution": (10000, 10000), "resolutionunit": "CENTIMETER"}
+    tifffile.imwrite(path, RAW[:40, :60], **um)
+    with pytest.raises(InputError, match=r"60 um wide .* is 45 um wide"):
         mask_file.open_mask(path, TABLE, slide)
+    # A pixel of the slide's each: what the mask states is a mistake.
+    tifffile.imwrite(path, RAW, **um)
+    mask = mask_file.open_mask(path, TABLE, slide)
+    assert mask.mpp == (0.5, 0.5)
+    np.testing.assert_array_equal(mask.read(0, 0, 60, 90, 0.5), IDS)
+    found = overlays.open_overlay(path, TABLE, slide, 0.5)
+    assert found.mpp == 0.5 and found.source.width == 90
+    found.close()
+    mask.close()
 
 
 def test_values_in_no_class(tmp_path, slide):

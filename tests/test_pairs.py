@@ -116,6 +116,10 @@ def test_group_by_pattern(tmp_path):
     assert group_of(tmp_path / "tile_p12_3.png") == "12"
     with pytest.raises(InputError, match=r"x\.png.*does not match 'x'"):
         group_of(tmp_path / "x.png")
+    # No name, no patient: such images would part among train and validation.
+    group_of = pairs.group_by_pattern(r"^([A-Z]*)\d")
+    with pytest.raises(InputError, match=r"7\.png: .* finds no patient in '7'"):
+        group_of(tmp_path / "7.png")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from histogan_tf import run_dir
+from histogan_tf import run_dir, window_read
 from histogan_tf.canvas import segment_with
 from histogan_tf.data import colour, manifest
 from histogan_tf.data.dataset import Tiles
@@ -66,6 +66,24 @@ def test_an_opinion_is_the_mean_over_stains_of_training_tiles(
     assert np.rint(counts).sum() == teacher.stains == 5
     other = teacher.opinion(image(4), STYLE, 8)
     assert np.abs(found - other).max() > 1e-4
+
+
+def test_large_tiles_are_read_by_windows(source):
+    judge = run_dir.load_segmenter(source.run, "judge")
+    whole = segment_with(judge)
+    windows = window_read.of_segmenter(judge, source.config.judge)
+    large = image(3, 90, 70)
+    asked = []
+
+    def watched(tile):
+        asked.append(tile.shape)
+        return whole(tile)
+
+    read = pseudo_labels.bounded(watched, windows, 50 * 50, 32)
+    np.testing.assert_allclose(read(large), whole(large), atol=1e-4)
+    assert not asked
+    read(image(3, 50, 50))
+    assert asked == [(50, 50, 3)]
 
 
 def test_a_network_of_one_stain_is_asked_in_that_alone(source):

@@ -55,8 +55,8 @@ def test_everything_that_can_be_asked_for(segment, slide, tmp_path):
     check_record(out, mask)
     check_outlines(out, mask)
     shares = [
-        tifffile.imread(out / "probabilities" / f"case_{name}.ome.tif")
-        for name in ("stroma", "epithelium", "lumen")
+        tifffile.imread(out / "probabilities" / name / "case.ome.tif")
+        for name in ("0_stroma", "1_epithelium", "2_lumen")
     ]
     total = np.sum(shares, axis=0, dtype=int)
     assert (np.abs(total[~glass] - 255) <= 2).all() and not total[glass].any()

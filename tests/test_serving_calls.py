@@ -72,6 +72,27 @@ def test_an_answer(calls, stream):
     assert f"runtime_latency_count{{{labels}}} 1" in page
 
 
+def test_what_counts_as_a_request(calls):
+    """As there: in REST by the URL's word, in gRPC what runs a model."""
+    for call in (
+        Call("REST", "Predict", ""),
+        Call("REST", "GetModelStatus", ""),
+        Call("GRPC", "GetModelStatus", ""),
+        Call("GRPC", "Classify", ""),
+    ):
+        calls.run(call, spec("m"), answer("m"))
+    page = calls.metrics.page().decode()
+    assert 'request_count{model_name="m",status="OK"} 3' in page
+    for api, entrypoint in (
+        ("predict", "REST"),
+        ("GetModelStatus", "REST"),
+        ("Classify", "GRPC"),
+    ):
+        labels = f'model_name="m",API="{api}",entrypoint="{entrypoint}"'
+        assert f"request_latency_count{{{labels}}} 1" in page
+    assert 'API="GetModelStatus",entrypoint="GRPC"' not in page
+
+
 def test_an_error_of_the_client(calls, stream):
     with pytest.raises(status.ServingError, match="no n"):
         calls.run(CALL, spec("n"), answer("n"))

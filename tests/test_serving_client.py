@@ -212,9 +212,22 @@ def test_bad_files_are_listed_together(client, pictures, tmp_path):
 def test_masks_with_other_values_are_listed(client, masks, tmp_path):
     images.write_png(tmp_path / "in" / "b.png", masks + np.uint8(9))
     images.write_png(tmp_path / "in" / "c.png", np.zeros((4, 4, 3), np.uint8))
+    raw = np.where(masks > 0, np.uint8(255), np.uint8(0))
+    images.write_png(tmp_path / "in" / "d.png", raw)
     code, _, err = client("generate", Model())
-    assert code == 2 and "cannot read 2 files: " in err
+    assert code == 2 and "cannot read 3 files: " in err
     assert "class ids 0..2 and 255 allowed" in err and "c.png: colours" in err
+    assert "d.png: nothing but 0 and 255; class ids are wanted" in err
+
+
+def test_names_of_outputs_are_the_trainers(client, masks, tmp_path):
+    tifffile.imwrite(tmp_path / "in" / "b.ome.tif", masks)
+    assert client("generate", Model())[0] == 0
+    found = sorted(p.name for p in (tmp_path / "out").glob("*.png"))
+    assert found == ["a_0.png", "b_0.png"]
+    tifffile.imwrite(tmp_path / "in" / "b.tif", masks)
+    code, _, err = client("generate", Model(), output=tmp_path / "again")
+    assert code == 2 and "b.tif: a second file named 'b'" in err
 
 
 def test_a_failure_midway_leaves_no_folder(client, pictures, tmp_path):
@@ -246,6 +259,7 @@ def test_wait_status_and_metadata(client):
     [
         ("segment", {"input": "/nowhere"}, "/nowhere: no file there ends in"),
         ("segment", {"output": ""}, "--output: segment needs it"),
+        ("segment", {"mpp": "nan"}, "--mpp nan: um/px"),
         ("status", {"server": "here"}, "--server 'here': HOST:PORT"),
         ("paint", {}, "--command=paint: value should be one of <segment|gen"),
         ("status", {"ca": "/no.pem"}, "--ca /no.pem: No such file"),

@@ -107,6 +107,17 @@ def test_ports_and_probes():
     ]
 
 
+def test_a_stop_reaches_the_server_after_its_clients_left():
+    """The image's first process is a shell, which SIGTERM does not end."""
+    assert compose()["init"] is True
+    spec, container = pod()
+    assert spec["shareProcessNamespace"] is True
+    (word, seconds) = container["lifecycle"]["preStop"]["exec"]["command"]
+    timeout = int(command("kubernetes.yaml")["rest_api_timeout_in_ms"]) / 1000
+    assert word == "sleep" and timeout < float(seconds)
+    assert float(seconds) < spec["terminationGracePeriodSeconds"]
+
+
 def test_environment():
     expected = {"TF_CPP_MIN_LOG_LEVEL": "1", "NVIDIA_TF32_OVERRIDE": "0"}
     assert compose()["environment"] == expected

@@ -5,6 +5,7 @@ import queue
 import socket
 import threading
 import time
+from dataclasses import replace
 
 import grpc
 import pytest
@@ -178,6 +179,32 @@ def test_a_reload_that_is_given_up_frees_its_thread(base):
         method = "HandleReloadConfigRequest"
         rows = [row for row in server.log() if row.get("method") == method]
         assert [row["code"] for row in rows] == ["CANCELLED"]
+
+
+def test_answers_that_clients_leave_behind_have_a_budget(base, monkeypatch):
+    """Each is 4 MiB; a client that does not read keeps its own waiting."""
+    limits = server_settings.ServerSettings.gate_limits
+    monkeypatch.setattr(
+        server_settings.ServerSettings,
+        "gate_limits",
+        lambda self: replace(limits(self), answer_bytes=6 * 2**20),
+    )
+    body = predict_request(inputs={"x": [2.0] * 2**20}).SerializeToString()
+    with serving(base) as server:
+        address = f"127.0.0.1:{server.settings.port}"
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        with grpc.insecure_channel(address, options) as channel:
+            left = channel.unary_stream(PATH)(body)
+            time.sleep(3)  # nobody reads it
+            ask = server.channel.unary_unary(PATH)
+            with pytest.raises(grpc.RpcError) as error:
+                ask(body, timeout=30)
+            assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert "Too many answers" in error.value.details()
+            left.cancel()
+            time.sleep(1)
+            for _ in range(3):  # and read ones are given back
+                assert len(ask(body, timeout=30)) > 2**22
 
 
 class Context:

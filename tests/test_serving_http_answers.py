@@ -5,11 +5,13 @@ import gzip
 import http.client
 import json
 import threading
+import time
 
 import pytest
 
+from serving.http_limits import HttpLimits
 from serving.http_message import HttpError, Request, Response, inflate
-from serving.http_server import HttpLimits, HttpServer
+from serving.http_server import HttpServer
 
 
 def count(request: Request) -> Response:
@@ -89,6 +91,45 @@ def test_inflated_bodies_share_the_budget(port):
         assert first.getresponse().read() == b"700000"
         # Given back: what was taken for an answer, and for the refusal.
         assert ask(second, "POST", "/", body, **coding)[:2] == (200, b"700000")
+
+
+def test_values_have_a_budget_that_one_body_always_fits():
+    limits = HttpLimits(threads=4, parsed_bytes=2**20)
+    server = HttpServer(count, limits)
+    port = server.start("127.0.0.1", 0)
+    started.clear(), release.clear()
+    many = b'{"a": [' + b"{}," * 10_000 + b"0]}"  # 2.4 MB by `memory`
+    with connected(port) as first, connected(port) as second:
+        first.request("POST", "/wait", many)
+        assert started.wait(10)
+        status, text, _ = ask(second, "POST", "/", many)
+        assert status == 503 and b"Too many values" in text
+        release.set()
+        assert first.getresponse().read() == str(len(many)).encode()
+        with connected(port) as third:
+            assert ask(third, "POST", "/", many)[0] == 200
+    server.stop(2.0)
+
+
+def test_answers_that_clients_leave_behind_have_a_budget():
+    large = Response(200, bytes(2**24), "application/octet-stream")
+    limits = HttpLimits(threads=4, answer_bytes=2**24, head=1.0, rate=2**23)
+    server = HttpServer(lambda request: large, limits)
+    port = server.start("127.0.0.1", 0)
+    with connected(port) as first, connected(port) as second:
+        first.request("GET", "/")
+        time.sleep(0.5)  # its answer waits in the server
+        status, text, _ = ask(second, "GET", "/")
+        assert status == 503 and b"Too many answers" in text
+        # Given back: the first client's time is up after 3 seconds.
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            time.sleep(0.2)
+            status, text, _ = ask(second, "GET", "/")
+            if status == 200:
+                break
+        assert status == 200 and len(text) == 2**24
+    server.stop(2.0)
 
 
 def test_inflate_takes_what_it_makes():

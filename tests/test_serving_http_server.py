@@ -11,8 +11,9 @@ import time
 import pytest
 
 from serving import http_packets
+from serving.http_limits import HttpLimits
 from serving.http_message import Request, Response
-from serving.http_server import HttpLimits, HttpServer
+from serving.http_server import HttpServer
 
 
 def echo(request: Request) -> Response:

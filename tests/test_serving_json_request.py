@@ -211,6 +211,10 @@ def test_examples_without_context():
             "Unexpected element type in feature: x expecting type: int64",
         ),
         (
+            '{"examples": [{"x": 1%s}]}' % ("0" * 60),
+            "to float without loss of precision.",
+        ),
+        (
             '{"examples": [{"x": 9223372036854775808}]}',
             "Feature: x has uint64 element. Only int64 is supported.",
         ),

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -104,6 +105,15 @@ def test_what_does_not_fit(value, dtype, text):
     assert error.value.code is StatusCode.INVALID_ARGUMENT
 
 
+@pytest.mark.parametrize("dtype", ["FLOAT", "DOUBLE"])
+def test_integers_beyond_64_bits_are_reals(dtype):
+    """What JavaScript prints for 1e20, and RapidJSON reads as a double."""
+    found = array([10**20, -(2**63) - 1], dtype)
+    np.testing.assert_allclose(found, [1e20, -(2.0**63)], rtol=1e-7)
+    with pytest.raises(ServingError, match="without loss of precision"):
+        array([10**400], dtype)
+
+
 @pytest.mark.parametrize("dtype", ["HALF", "BFLOAT16", "COMPLEX64"])
 def test_types_without_a_json_form(dtype):
     with pytest.raises(ServingError, match="Conversion of JSON Value: 1 to"):
@@ -120,6 +130,8 @@ def test_types_without_a_json_form(dtype):
         (b"[1", "Missing a comma or ] after an array element. at offset: 2"),
         (b'{"a": {"b": 1 ', "Missing a comma or } after an object member."),
         (b'{"a": [{"]": 1} 2', "Missing a comma or ] after an array element."),
+        (b'{"\\"[": "{\\\\" 2', "Missing a comma or } after an object me"),
+        (b'{"a": [[], [1]], "b": 2 3', "Missing a comma or } after an object"),
         (b'{"a" 1}', "Missing a colon after a name of object member."),
         (b"{a: 1}", "Missing a name for object member. at offset: 1"),
         (b'{"a": }', "Invalid value. at offset: 6"),
@@ -138,6 +150,31 @@ def test_what_is_no_json(body, text):
         json_text.parse(body)
     assert text in error.value.message
     assert error.value.code is StatusCode.INVALID_ARGUMENT
+
+
+def test_errors_take_little_memory():
+    """A quoted megabyte before a missing comma once took 118."""
+    body = b'{"a": "' + b"x" * 2**20 + b'" 1}'
+    tracemalloc.start()
+    with pytest.raises(ServingError, match="Missing a comma or }"):
+        json_text.parse(body)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 6 * len(body)
+
+
+def test_memory_of_values_is_about_what_python_takes():
+    for body in (
+        b'{"z": [' + b'{"":0},' * 20_000 + b"0]}",
+        b'{"z": [' + b"[]," * 20_000 + b"0]}",
+        b'{"z": [' + b"0.123," * 20_000 + b"0]}",
+    ):
+        tracemalloc.start()
+        found = json_text.parse(body)
+        taken, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert len(found["z"]) == 20_001
+        assert taken < json_text.memory(body) < 2.5 * taken
 
 
 def test_a_mark_of_byte_order_is_passed_over():

@@ -12,7 +12,7 @@ import tensorflow as tf
 from serving.limits import RequestLimits
 from serving.status import ServingError
 
-SMALL = RequestLimits(10, 20, 5, 100)
+SMALL = RequestLimits(10, 20, 5, 2, 100)
 
 
 def png(width, height):
@@ -25,6 +25,7 @@ def test_message_elements_and_copies():
     SMALL.check_message(10)
     SMALL.check_elements("x", 20)
     SMALL.check_repeated("x", 5)
+    SMALL.check_repeated("x", 2, strings=True)
     for check, text in [
         (lambda: SMALL.check_message(11), "11 bytes; .*message_bytes is 10"),
         (
@@ -34,6 +35,10 @@ def test_message_elements_and_copies():
         (
             lambda: SMALL.check_repeated("x", 6),
             "x leaves out 6 .*repeated_elements is 5",
+        ),
+        (
+            lambda: SMALL.check_repeated("x", 3, strings=True),
+            "x leaves out 3 .*repeated_strings is 2",
         ),
     ]:
         with pytest.raises(ServingError, match=text) as caught:

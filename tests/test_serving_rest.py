@@ -221,7 +221,7 @@ def test_the_page_of_metrics(server):
     # Names that clients invent are no labels.
     assert f'{name}{{model_name="",status="NOT_FOUND"}} ' in text
     assert "invented" not in text
-    labels = 'model_name="m",API="Predict",entrypoint="REST"'
+    labels = 'model_name="m",API="predict",entrypoint="REST"'
     assert f":tensorflow:serving:request_latency_count{{{labels}}} " in text
 
 

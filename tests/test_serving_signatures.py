@@ -4,6 +4,7 @@ import json
 import shutil
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from histogan_tf import run_dir
@@ -85,5 +86,8 @@ def test_loaded_anew_it_needs_nothing_of_ours(random_export, random_networks):
 
 
 def test_about_answers_its_card_to_every_question():
-    found = signatures.about('{"a": 1}')(question=[b"", b"x"])
+    about = signatures.about('{"a": 1}')
+    with pytest.raises(tf.errors.InvalidArgumentError, match="up to 64 rows"):
+        about(question=[b""] * 65)
+    found = about(question=[b"", b"x"])
     assert found["model_card"].numpy().tolist() == [b'{"a": 1}'] * 2

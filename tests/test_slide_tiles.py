@@ -18,7 +18,9 @@ from histogan_tf.errors import InputError
 TABLE = ClassTable(
     (ClassInfo(0, "stroma", (0, 0, 0)), ClassInfo(1, "gland", (9, 9, 9)))
 )
-SETTINGS = SlideSettings("", "", "", "", tile_px=100)
+SETTINGS = SlideSettings(
+    images="", annotations="", classes="", output="", tile_px=100
+)
 
 
 @pytest.fixture

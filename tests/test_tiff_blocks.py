@@ -50,6 +50,29 @@ def test_a_palette_as_indices_and_as_colours(tmp_path):
         backend.close()
 
 
+@pytest.mark.parametrize("photometric", ["minisblack", "miniswhite"])
+def test_grey_in_a_table_of_colours_is_what_is_seen(tmp_path, photometric):
+    """The same by windows as in one piece."""
+    bits = np.arange(32 * 32).reshape(32, 32) % 3 == 0
+    for stored in (bits, bits.astype(np.uint8)):
+        path = tmp_path / "a.tif"
+        tifffile.imwrite(path, stored, photometric=photometric, tile=(32, 32))
+        backend = tiff_blocks.open_stored(path, True)
+        whole = images.read_mask_raw(path, True)
+        np.testing.assert_array_equal(backend.read_block(0, 0, 0), whole)
+        backend.close()
+    # Of the last, one is all but black, or all but white.
+    assert whole.max() == (1 if photometric == "minisblack" else 255)
+
+
+def test_a_mask_in_jpeg_is_refused(tmp_path):
+    grey = np.full((64, 64), 7, np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", grey, tile=(32, 32), compression=7)
+    tiff_blocks.open_rgb(tmp_path / "a.tif", 0.5).close()
+    with pytest.raises(UnreadableError, match="JPEG compression smears"):
+        tiff_blocks.open_stored(tmp_path / "a.tif", False)
+
+
 def test_channels_as_pages_with_a_pyramid(tmp_path):
     levels = slide_files.pyramid(slide_files.painted(90, 70), 3)
     common = {"photometric": "minisblack", "tile": (32, 32)}

@@ -9,10 +9,10 @@ from histogan_tf.errors import InputError
 from trainer import sources
 
 
-def of_one_image(mpp):
+def of_one_image(mpp, pixels=8100):
     entry = {"id": 0, "name": "gland", "color": [0, 0, 0]}
     table = classes.from_json({"classes": [entry]}, "c.json")
-    image = ImageInfo("a", 90, 90, mpp, "", (8100,), 0)
+    image = ImageInfo("a", 90, 90, mpp, "", (pixels,), 8100 - pixels)
     split = Split(Kind((), (image,)), Kind())
     return Manifest("", 0, table, {"train": split})
 
@@ -24,3 +24,10 @@ def test_tiles_a_little_coarser_than_wanted_do():
     sources.check_data(config, of_one_image(5.149))
     with pytest.raises(InputError, match=r"a: 5\.2 um/px is coarser than"):
         sources.check_data(config, of_one_image(5.2))
+
+
+def test_masks_that_are_ignored_all_over_teach_nothing():
+    config = small_training.small_config()
+    sources.check_data(config, of_one_image(5.0, 1))
+    with pytest.raises(InputError, match="masks are ignored all over"):
+        sources.check_data(config, of_one_image(5.0, 0))

@@ -98,6 +98,26 @@ def test_curves_scores_and_pictures(tmp_path):
     assert (grid[0, 20] == PALETTE[0]).all() and (grid[0, 40] == 200).sum() == 1
 
 
+def test_of_a_large_tile_a_part_is_looked_at(tmp_path, monkeypatch):
+    """A core of 5,000 px would take more memory than the training."""
+    monkeypatch.setattr(watching, "_SIDE", 12)
+    labels = np.zeros((16, 20, 2), np.uint8)
+    labels[..., 1] = 255
+    labels[12:], labels[:, 12:] = (255, 0), (255, 0)  # what is not read
+    tile = {"image": np.full((16, 20, 3), 90, np.uint8), "labels": labels}
+    data = tf.data.Dataset.from_tensors(tile)
+    look = watching.Look(Tiles(data, 1), ("rim", "core"), PALETTE, 4, "")
+    phase = Phase("judge", tmp_path, 6, 3, list, list)
+    model = types.SimpleNamespace(average_segmenter=Constant())
+    with Bars([phase], Console(file=io.StringIO())) as bars:
+        watch = watching.Watch(phase, look, bars)
+        watch.begin(model, 0)
+        watch.log(6, {"segmenter/labelled": 1.0})
+        watch.end()
+    dice = events.read(tmp_path / "events")["validation/dice/core"]
+    assert dice.values == (1.0,)
+
+
 def pictures_of(folder):
     found = []
     for path in sorted(folder.glob("*tfevents*")):

@@ -18,8 +18,6 @@ each pair was made, its consistency, and how many were dropped.
 import functools
 import json
 import pathlib
-import shlex
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -258,14 +256,9 @@ def write_records(folder: pathlib.Path, run: "RunDir") -> None:
             output=str(folder / "records"),
             mpp=run.config().finest_mpp,
             validation=0.0,
-            command=command(),
+            command=program.command_line("trainer.augment"),
         )
     )
-
-
-def command() -> str:
-    """The exact command line."""
-    return shlex.join(["python", "-m", "trainer.augment", *sys.argv[1:]])
 
 
 def write_summary(
@@ -275,7 +268,7 @@ def write_summary(
     from histogan_tf.files import atomic_write
 
     value = {
-        "command": command(),
+        "command": program.command_line("trainer.augment"),
         "run_dir": str(run.root),
         "mpp": run.config().finest_mpp,
         "kept": len(kept),

@@ -49,6 +49,22 @@ class MaskReader:
 
         return self.mpp or images.read_mpp(path) or self.finest
 
+    def guessed(self, paths: list[pathlib.Path]) -> list[str]:
+        """A note on masks whose um/px is stated by nobody; else nothing."""
+        from histogan_tf.data import images
+
+        bare = [
+            path
+            for path in paths
+            if not self.mpp and not is_drawn(path) and not images.read_mpp(path)
+        ]
+        if not bare:
+            return []
+        return [
+            f"{bare[0]}: no um/px in the file{_others(len(bare) - 1)}; taken as"
+            f" {self.finest:g}, the run's finest (--mpp states another)"
+        ]
+
     def open(self, path: pathlib.Path) -> "Source":
         """A mask at the run's finest um/px; its file stays open.
 
@@ -60,9 +76,11 @@ class MaskReader:
 
         if is_drawn(path):
             return self.drawn.open(path, self.finest)
-        raw = _raw(path, self.colors)
-        ids = sources.mapped(raw, lambda window: self.values(window, path))
-        return sources.rescaled(ids, self.scale(path), self.finest)
+        # Scaled first: of a mask ten times as fine one value in 100 is mapped.
+        raw = sources.rescaled(
+            _raw(path, self.colors), self.scale(path), self.finest
+        )
+        return sources.mapped(raw, lambda window: self.values(window, path))
 
     def check(self, path: pathlib.Path) -> None:
         """Reads all of a mask once.
@@ -110,6 +128,10 @@ class MaskReader:
         if not (area := pixels(path)):
             return False  # the check of all masks says what is wrong
         return area * (self.scale(path) / self.finest) ** 2 > LARGE
+
+
+def _others(count: int) -> str:
+    return f", nor in {count} more" if count else ""
 
 
 def pixels(path: pathlib.Path) -> int:

@@ -7,8 +7,6 @@ protocol is written beside every number. The same run, data and seed give the
 same metrics.json.
 """
 
-import shlex
-import sys
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
@@ -121,9 +119,7 @@ def protocol(
     config = run.config()
     trained_on = run.read_json(run.data_path)["hash"]
     return {
-        "command": shlex.join(
-            ["python", "-m", "trainer.evaluate", *sys.argv[1:]]
-        ),
+        "command": program.command_line("trainer.evaluate"),
         "split": settings.split,
         "images": count,
         "images_of_the_split": len(data.split(settings.split).labelled.images),
@@ -134,7 +130,8 @@ def protocol(
         "resize": "images: area average from their own um/px to the run's"
         " finest; masks: the class of the largest area share; coarser stages:"
         " 2 x 2 averages of these",
-        "synthetic": "one image per mask, noise seed = seed + its place in the"
+        "synthetic": "one image per mask (its ignored pixels as the judge reads"
+        " the tile), noise seed = seed + its place in the"
         " records; style of another image of the split"
         + ("" if count > 3 else " (fewer than 4 images: its own style)"),
     }

@@ -154,6 +154,9 @@ def run(
             advance(next(batches))
             done += 1
             last = done == phase.steps
+            if last:
+                totals.check(phase.name)
+                phase.finish(model)  # so that what is shown is what is saved
             if done % settings.log_every == 0 or last:
                 totals.check(phase.name)
                 team.together(
@@ -161,8 +164,6 @@ def run(
                 )
             if done % settings.save_every == 0 or last:
                 totals.check(phase.name)
-                if last:
-                    phase.finish(model)
                 saves.check_weights(done)
                 team.led(functools.partial(saves.save, done))
     finally:

@@ -6,11 +6,9 @@ may open the same one at once.
 """
 
 import pathlib
-import shlex
-import sys
 from typing import Any
 
-from histogan_tf import files, locks, run_dir
+from histogan_tf import files, locks, program, run_dir
 from histogan_tf.config import Config
 from histogan_tf.data.manifest import Manifest
 from histogan_tf.errors import InputError
@@ -71,7 +69,7 @@ def _data(config: Config, manifest: Manifest) -> dict[str, Any]:
 
 
 def _note_command(run: RunDir) -> None:
-    line = shlex.join(["python", "-m", "trainer.train", *sys.argv[1:]])
+    line = program.command_line("trainer.train")
     old = ""
     if run.command_path.exists():
         old = run.command_path.read_text(encoding="utf-8")

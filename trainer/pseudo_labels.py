@@ -19,16 +19,23 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from histogan_tf import preprocess, run_dir
-from histogan_tf.canvas import Reader, segment_with
+from histogan_tf import preprocess, run_dir, window_read
+from histogan_tf.canvas import segment_with
 from histogan_tf.data import colour, dataset
 from histogan_tf.data.dataset import Tiles
 from histogan_tf.models import other_stain
-from trainer.sources import Source
+from histogan_tf.regions import Box
+from histogan_tf.sources import Source
+from histogan_tf.window_read import WindowReader
+from trainer import sources
+from trainer.canvas_masks import LARGE
 
 Tell = Callable[[str], None]
+# uint8 [H, W, 3] to probabilities, float32 [H, W, N].
+Read = Callable[[np.ndarray], np.ndarray]
 
 _STAINS = 5
+_PART = 2048
 _STYLE = 3002  # stream of noise, see `teaching.painter`
 
 
@@ -44,7 +51,7 @@ class Teacher:
     all training tiles, float32 [M, 6].
     """
 
-    judge: Reader
+    judge: Read
     styles: tf.Tensor
     stains: int
 
@@ -60,8 +67,10 @@ class Teacher:
         Returns:
           float32 [H, W, N], probabilities.
         """
-        views = [image, *self._restained(image, style, place)]
-        return np.mean([self.judge(view) for view in views], axis=0)
+        total = self.judge(image)
+        for view in self._restained(image, style, place):
+            total += self.judge(view)
+        return total / np.float32(1 + self.stains)
 
     def _restained(
         self, image: np.ndarray, style: np.ndarray, place: int
@@ -74,15 +83,46 @@ class Teacher:
             yield preprocess.unit_to_uint8(moved)[0].numpy()
 
 
-def teacher(source: Source) -> Teacher:
+def teacher(source: sources.Source) -> Teacher:
     """That of a run whose judge is trained."""
     judge = run_dir.load_segmenter(source.run, "judge")
+    windows = window_read.of_segmenter(judge, source.config.judge)
     return Teacher(
-        segment_with(judge),
+        bounded(segment_with(judge), windows, LARGE, _PART),
         source.styles(),
         # A network that knows one stain only is asked in that alone.
         _STAINS if source.config.judge.restain else 0,
     )
+
+
+def bounded(
+    whole: Read, windows: WindowReader, largest: int, part: int
+) -> Read:
+    """Reads images of more than `largest` px in windows of `part` px a side.
+
+    The same to 1e-4, in the memory of one window.
+    """
+
+    def read(image: np.ndarray) -> np.ndarray:
+        height, width = image.shape[:2]
+        if height * width <= largest:
+            return whole(image)
+
+        def cut(row: int, column: int, tall: int, wide: int) -> np.ndarray:
+            return image[row : row + tall, column : column + wide]
+
+        source, rows = Source(height, width, cut), []
+        for top in range(0, height, part):
+            row = []
+            for left in range(0, width, part):
+                bottom, right = min(top + part, height), min(left + part, width)
+                box = Box(top, bottom, left, right)
+                seen = windows.surroundings(source, box)
+                row.append(windows.opinions(source, box, seen)[1])
+            rows.append(np.concatenate(row, axis=1))
+        return np.concatenate(rows)
+
+    return read
 
 
 def labelled(by: Teacher, tiles: Tiles, tell: Tell = silent) -> Tiles:

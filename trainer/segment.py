@@ -26,13 +26,12 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from histogan_tf import program, running
+from histogan_tf import input_files, program, running
 from histogan_tf.errors import InputError
 from histogan_tf.files import stem_of
 from histogan_tf.progress_bar import progress_bar
 from trainer import (
     canvas_masks,
-    input_files,
     runners,
     segment_files,
     segment_networks,

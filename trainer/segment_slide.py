@@ -8,6 +8,7 @@ costs a look at its files, unless its own file has changed since.
 
 import json
 import pathlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -155,9 +156,10 @@ class SlideWork:
         """Files of the probabilities that are asked for, by class."""
         names = self.network.table.names
         wanted = range(len(names)) if self.request.probabilities else ()
+        folders = {n: re.sub(r"[^\w.-]", "_", names[n]) for n in wanted}
         return {
-            number: self._place("probabilities", f"_{names[number]}.ome.tif")
-            for number in wanted
+            n: self._place(f"probabilities/{n}_{name}", ".ome.tif")
+            for n, name in folders.items()
         }
 
     def _place(self, kind: str, ending: str) -> pathlib.Path:
@@ -176,7 +178,7 @@ class SlideWork:
         if all(path.exists() for path in paths):
             return  # and no search for tissue
         for path in paths:
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
         size = slide.size_at(finest)
         read_canvas.segment_canvas(
             reader,

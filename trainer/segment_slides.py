@@ -5,7 +5,7 @@ In: what `data/slides.py` opens. Out, in a folder that appears when all is done:
 tissue; pyramidal, in the classes' colours), `overlays/<name>.png` (a
 thumbnail), with a boundary class `instances/<name>.csv` and, as asked,
 `outlines/<name>.geojson` (px of the slide's level 0) and
-`probabilities/<name>_<class>.ome.tif` (0..255 for 0..1).
+`probabilities/<id>_<class>/<name>.ome.tif` (0..255 for 0..1).
 
 Objects are found at the finest level of the labels that has at most 33 million
 pixels, where a pixel is boundary if any of it is; the program and the record
@@ -22,11 +22,11 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from histogan_tf import running
+from histogan_tf import input_files, running
 from histogan_tf.errors import InputError
 from histogan_tf.files import stem_of
 from histogan_tf.progress_bar import progress_bar
-from trainer import input_files, item_notes
+from trainer import item_notes
 from trainer.segment_slide import Network, Request, SlideWork
 
 if TYPE_CHECKING:

@@ -142,6 +142,11 @@ def check_data(config: Config, manifest: Manifest) -> None:
             f"{manifest.folder}: no labelled training image; the pyramid"
             " needs one or more"
         )
+    if not any(manifest.class_pixels("train")):
+        raise InputError(
+            f"{manifest.folder}: the labelled training masks are ignored all"
+            " over; classes.json says which values are"
+        )
     sizes = [
         (config.stage_mpp(k), stage.crop)
         for k, stage in enumerate(config.stages)

@@ -29,14 +29,13 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from histogan_tf import program, running
+from histogan_tf import input_files, program, running
 from histogan_tf.errors import InputError
 from histogan_tf.files import stem_of
 from histogan_tf.progress_bar import progress_bar
 from trainer import (
     canvas_masks,
     drawn_masks,
-    input_files,
     runners,
     synthesize_canvas,
 )
@@ -70,7 +69,7 @@ flags.DEFINE_bool(
     "masks hold the run's class ids, as trainer.segment writes them; else"
     " the run's classes.json maps their values",
 )
-flags.DEFINE_integer("seed", 0, "of the first image of each mask", 0)
+flags.DEFINE_integer("seed", 0, "of the first image of each mask", 0, 2**62)
 flags.DEFINE_integer("samples", 1, "images per mask, seeds from --seed up", 1)
 flags.DEFINE_string("style_from", None, "image whose stain is taken")
 flags.DEFINE_float(
@@ -143,9 +142,10 @@ def main() -> None:
 def print_notes(
     reader: canvas_masks.MaskReader, paths: list[pathlib.Path]
 ) -> list[str]:
-    """Tells, and returns, what was mended in annotations."""
+    """Tells, and returns, what was mended and what was assumed."""
     drawn = filter(drawn_masks.is_drawn, paths)
     notes = [n for path in drawn for n in reader.drawn.labels(path).notes]
+    notes += reader.guessed(paths)
     for note in notes:
         print(note)
     return notes
@@ -276,7 +276,7 @@ def write_record(
     made: list[dict[str, Any]],
     notes: list[str],
 ) -> None:
-    """Writes synthesis.json; `notes` are on what was mended."""
+    """Writes synthesis.json; `notes` are those of `print_notes`."""
     from histogan_tf.files import atomic_write
 
     value = {

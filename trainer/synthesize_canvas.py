@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from histogan_tf import running
+from histogan_tf import input_files, running
 from histogan_tf.files import stem_of
 from histogan_tf.progress_bar import progress_bar
-from trainer import canvas_masks, input_files, item_notes, view_command
+from trainer import canvas_masks, item_notes, view_command
 from trainer.canvas_masks import MaskReader
 
 if TYPE_CHECKING:

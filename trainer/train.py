@@ -14,6 +14,7 @@ which), or each trains stages of its own (--stages), and one, later, the rest.
 """
 
 import contextlib
+import gc
 import json
 import os
 import pathlib
@@ -178,6 +179,9 @@ def train() -> None:
     with bars.Bars(todo) as shown:
         for phase in todo:
             _train_phase(phase, team, lambda p: _watch(p, source, shown, team))
+            # A traced step and its tiles hold each other: the next phase's
+            # tiles would come beside them.
+            gc.collect()
 
 
 def _tell(text: str) -> None:

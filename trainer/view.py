@@ -14,18 +14,16 @@ wrote: then its outlines and tables become downloads.
 """
 
 import pathlib
-import shlex
 import shutil
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from absl import flags
 
-from histogan_tf import program
+from histogan_tf import input_files, program
 from histogan_tf.errors import InputError
 from histogan_tf.progress_bar import progress_bar
-from trainer import input_files, view_files
+from trainer import view_files
 
 if TYPE_CHECKING:
     import numpy as np
@@ -222,7 +220,7 @@ def write_page(
         (folder / "files").mkdir(exist_ok=True)
         shutil.copyfile(path, folder / "files" / path.name)
         names.append(f"files/{path.name}")
-    command = shlex.join(["python", "-m", "trainer.view", *sys.argv[1:]])
+    command = program.command_line("trainer.view")
     name = slide.name.removesuffix(".ome")
     facts = viewer.ViewFacts(
         name,

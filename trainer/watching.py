@@ -23,6 +23,8 @@ from trainer.loop import Phase
 # Tiles whose segmentation is scored at most, and that are shown, at a look.
 SCORED, _SHOWN = 16, 6
 _LARGEST_SHOWN = 256  # px
+# Of large tiles a part is scored: reading all takes more than training does.
+_SIDE = 1024
 
 Tile = dict[str, np.ndarray]
 
@@ -92,7 +94,10 @@ class Watch:
         if self.look.tiles is None:
             return
         if self.tiles is None:
-            self.tiles = list(self.look.tiles.dataset.as_numpy_iterator())
+            self.tiles = [
+                t | {key: t[key][:_SIDE, :_SIDE] for key in ("image", "labels")}
+                for t in self.look.tiles.dataset.as_numpy_iterator()
+            ]
         found = [
             np.argmax(self.segment(t["image"]), -1).astype(np.uint8)
             for t in self.tiles

@@ -143,7 +143,11 @@ def as_list(value: Any, where: str) -> list[Any]:
 
 
 def color_from_json(value: Any, where: str) -> Color:
-    """An [r, g, b] list of 0..255 as a tuple."""
+    """An [r, g, b] list of 0..255 as a tuple.
+
+    Raises:
+      InputError: something else; it names `where`.
+    """
     if not isinstance(value, list) or len(value) != 3:
         raise InputError(f"{where} is {value!r}; [r, g, b] is needed")
     red, green, blue = (_integer(item, 255, where) for item in value)
@@ -151,7 +155,11 @@ def color_from_json(value: Any, where: str) -> Color:
 
 
 def value_from_json(value: Any, where: str) -> int:
-    """A raw mask value, 0..65535."""
+    """A raw mask value, 0..65535.
+
+    Raises:
+      InputError: something else; it names `where`.
+    """
     return _integer(value, MAX_VALUE, where)
 
 

@@ -36,7 +36,7 @@ SLIDE_EXTENSIONS = (
 )
 
 # Objectives and scanners are this true to what they say.
-_SAME_SCALE = 0.02
+SAME_SCALE = 0.02
 _BMP, _JPEG = b"BM", b"\xff\xd8\xff"
 
 
@@ -108,7 +108,7 @@ def read_mask_raw(path: str | os.PathLike, colors: bool = False) -> np.ndarray:
       integers [H, W] (uint8, uint16 or wider), or RGB [H, W, 3].
 
     Raises:
-      UnreadableError: not a whole image.
+      UnreadableError: not a whole image, or a TIFF compressed as JPEG.
       InputError: a JPEG, or samples that are no integers.
     """
     with _reading(path) as file:
@@ -129,7 +129,12 @@ def write_png(path: str | os.PathLike, array: np.ndarray) -> None:
 
 
 def read_mpp(path: str | os.PathLike) -> float | None:
-    """Microns per pixel that the file states (TIFF only), or None."""
+    """Microns per pixel that the file states (TIFF only), or None.
+
+    Raises:
+      UnreadableError: a TIFF that is damaged.
+      InputError: no such file, or pixels that are not square.
+    """
     with _reading(path) as file:
         if file.read(4) not in tiff.SIGNATURES:
             return None
@@ -145,7 +150,7 @@ def scale_note(
     path: str | os.PathLike, stated: float | None, given: float | None
 ) -> str | None:
     """A line for the user where a file states another um/px than --mpp."""
-    if not stated or not given or abs(given / stated - 1) <= _SAME_SCALE:
+    if not stated or not given or abs(given / stated - 1) <= SAME_SCALE:
         return None
     return f"{path}: states {stated:g} um/px, --mpp {given:g} is used"
 
@@ -209,11 +214,17 @@ def _decode_cv2(data: bytes) -> np.ndarray:
 
 
 def _tiff_values(path: str | os.PathLike) -> np.ndarray:
-    return tiff.read(path).array
+    return _exact(path).array
+
+
+def _exact(path: str | os.PathLike) -> tiff.TiffPixels:
+    pixels = tiff.read(path)
+    tiff.check_exact(pixels.compression)
+    return pixels
 
 
 def _tiff_shown(path: str | os.PathLike) -> np.ndarray:
-    return _shown(tiff.read(path))
+    return _shown(_exact(path))
 
 
 def _tiff_image(path: str | os.PathLike) -> np.ndarray:

@@ -128,7 +128,11 @@ def _check_extent(
     slide: Slide,
     finer: bool,
 ) -> None:
-    """Raises InputError unless mask and slide cover the same area."""
+    """Raises InputError unless mask and slide cover the same area.
+
+    The um/px that the mask states is held against the slide's only where the
+    sizes leave its scale open.
+    """
     ratio = slide.width / level.width
     wanted = slide.height / ratio
     # One pixel for the height's rounding, and what the width's leaves open.
@@ -142,8 +146,13 @@ def _check_extent(
             f" {allowed}, at one ratio of height to width; of slides with"
             " bounds (MRXS) they cover the whole, not QuPath's crop to them"
         )
+    if reduction(slide.width, level.width).is_integer():
+        return
     stated = (mpp or 0.0) * level.width
-    if stated and abs(stated / (slide.mpp * slide.width) - 1) > 0.02:
+    if (
+        stated
+        and abs(stated / (slide.mpp * slide.width) - 1) > images.SAME_SCALE
+    ):
         raise InputError(
             f"{path}: {stated:.0f} um wide by its own um/px, but its slide"
             f" {slide.path} is {slide.mpp * slide.width:.0f} um wide"

@@ -133,10 +133,9 @@ def group_by_pattern(pattern: str) -> Grouping:
     def group_of(path: pathlib.Path) -> str:
         name = stem_of(path)
         match = regex.search(name)
-        if not match or match[1] is None:
-            raise InputError(
-                f"{path}: --group_by {pattern!r} does not match {name!r}"
-            )
+        if not match or not match[1]:
+            what = "finds no patient in" if match else "does not match"
+            raise InputError(f"{path}: --group_by {pattern!r} {what} {name!r}")
         return match[1]
 
     return group_of

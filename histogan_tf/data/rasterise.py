@@ -68,8 +68,26 @@ def rasterise(
     factor = mpp / shapes.mpp
     box = (row, column, row + height, column + width)
     for edges, identity in shapes.meeting(*(edge * factor for edge in box)):
-        out[_holds(edges / factor, *box)] = identity
+        scaled = edges / factor
+        # Only where the shape lies: cells are many, and windows large.
+        top, left, bottom, right = _around(scaled, *box)
+        if top < bottom and left < right:
+            part = out[top - row : bottom - row, left - column : right - column]
+            part[_holds(scaled, top, left, bottom, right)] = identity
     return out
+
+
+def _around(
+    edges: np.ndarray, top: int, left: int, bottom: int, right: int
+) -> tuple[int, int, int, int]:
+    """What of a box the edges surround."""
+    x, y = edges[:, [0, 2]], edges[:, [1, 3]]
+    return (
+        max(top, int(np.floor(y.min()))),
+        max(left, int(np.floor(x.min()))),
+        min(bottom, int(np.ceil(y.max()))),
+        min(right, int(np.ceil(x.max()))),
+    )
 
 
 def _edges(shape: shapely.Geometry) -> np.ndarray:

@@ -30,7 +30,7 @@ from histogan_tf.data.parts import Entry
 from histogan_tf.data.slide_cutter import Cutter, Job, Piece
 from histogan_tf.data.slide_grid import Box
 from histogan_tf.data.slide_settings import SlideSettings
-from histogan_tf.files import atomic_write, check_free
+from histogan_tf.files import atomic_write, check_free, named
 from histogan_tf.running import Inside
 
 _SEARCH = "search.json"
@@ -102,7 +102,7 @@ def keeping(
       InputError: the output exists, another process is making it, or the
         unfinished work there is of other settings.
     """
-    output = pathlib.Path(settings.output)
+    output = named(settings.output)
     folder = output.with_name(f".{output.name}.partial")
     with work_folder.alone(folder, f"{output} is being made"):
         check_free(output)

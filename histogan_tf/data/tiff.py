@@ -31,6 +31,8 @@ SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # Numbers of the tags PhotometricInterpretation and ExtraSamples.
 WHITE_IS_ZERO, _BLACK_IS_ZERO, _CMYK = 0, 1, 5
 _PREMULTIPLIED, _STRAIGHT = 1, 2
+# Of the tag Compression: old and new JPEG, lossy DNG, and another name.
+JPEG = frozenset({6, 7, 34892, 33007})
 
 # What tifffile warns of is raised here as an error, or harmless.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
@@ -53,13 +55,15 @@ _MICRONS = {
 class TiffPixels:
     """Stored pixels: [H, W] or [H, W, C]; colour map uint16 [3, 2**bits].
 
-    `photometric` and `extras` (ExtraSamples) are the tags' numbers.
+    `photometric`, `extras` (ExtraSamples) and `compression` are the tags'
+    numbers.
     """
 
     array: np.ndarray
     colormap: np.ndarray | None
     photometric: int
     extras: tuple[int, ...]
+    compression: int
 
 
 def read(path: str | os.PathLike) -> TiffPixels:
@@ -88,7 +92,19 @@ def read(path: str | os.PathLike) -> TiffPixels:
         array = np.moveaxis(array, 0, 2)
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] > 4):
         raise ValueError(f"shape {list(array.shape)}; one flat image is needed")
-    return TiffPixels(array, colormap, int(page.photometric), extras)
+    return TiffPixels(
+        array,
+        colormap,
+        int(page.photometric),
+        extras,
+        int(page.compression),
+    )
+
+
+def check_exact(compression: int) -> None:
+    """Raises ValueError where a mask's values are not those it was given."""
+    if compression in JPEG:
+        raise ValueError("JPEG compression smears masks; LZW, deflate do not")
 
 
 def displayed(

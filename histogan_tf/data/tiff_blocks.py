@@ -24,7 +24,6 @@ from histogan_tf.data.blocks import Backend, Level
 from histogan_tf.data.images import UnreadableError, as_rgb
 from histogan_tf.errors import InputError
 
-_JPEG = {6, 7, 34892, 33007}
 _MOST_SAMPLES = 4
 
 
@@ -40,12 +39,13 @@ def open_rgb(path: str | os.PathLike, mpp: float | None) -> Backend:
     """
 
     def shown(stored: np.ndarray, key: tifffile.TiffPage) -> np.ndarray:
-        colormap = None if key.colormap is None else np.asarray(key.colormap)
-        white_is_zero = key.photometric == tiff.WHITE_IS_ZERO
-        pixels = tiff.displayed(stored, colormap, white_is_zero)
+        pixels = _displayed(stored, key)
         return as_rgb(tiff.without_extras(pixels, key.extrasamples), path)
 
-    return _open(path, mpp, shown, 255, tiff.check_colours)
+    def check(key: tifffile.TiffPage, channels: int) -> None:
+        tiff.check_colours(key.photometric, channels)
+
+    return _open(path, mpp, shown, 255, check)
 
 
 def open_stored(path: str | os.PathLike, colors: bool) -> Backend:
@@ -53,16 +53,17 @@ def open_stored(path: str | os.PathLike, colors: bool) -> Backend:
 
     Args:
       path: a TIFF.
-      colors: a colour map gives its colours; else its indices.
+      colors: values as they look, of a colour map too; else as stored.
 
     Raises:
-      UnreadableError: no TIFF, cut short, or not one flat image.
+      UnreadableError: no TIFF, cut short, compressed as JPEG, or not one flat
+        image.
       InputError: samples that are no integers; pixels that are not square.
     """
 
     def kept(stored: np.ndarray, key: tifffile.TiffPage) -> np.ndarray:
-        if colors and key.colormap is not None:
-            stored = tiff.displayed(stored, np.asarray(key.colormap), False)
+        if colors and stored.dtype.kind in "bu":
+            stored = _displayed(stored, key)
         if stored.dtype == bool:
             stored = stored.astype(np.uint8)
         if stored.dtype.kind not in "ui":
@@ -73,7 +74,17 @@ def open_stored(path: str | os.PathLike, colors: bool) -> Backend:
             return stored[..., 0] if stored.shape[2] < 3 else stored[..., :3]
         return stored
 
-    return _open(path, None, kept, 0)
+    def check(key: tifffile.TiffPage, channels: int) -> None:
+        del channels
+        tiff.check_exact(key.compression)
+
+    return _open(path, None, kept, 0, check)
+
+
+def _displayed(stored: np.ndarray, key: tifffile.TiffPage) -> np.ndarray:
+    colormap = None if key.colormap is None else np.asarray(key.colormap)
+    white_is_zero = key.photometric == tiff.WHITE_IS_ZERO
+    return tiff.displayed(stored, colormap, white_is_zero)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +120,7 @@ def _open(
     mpp: float | None,
     convert: Callable[[np.ndarray, Any], np.ndarray],
     missing: int,
-    check: Callable[[int, int], None] = lambda *_: None,
+    check: Callable[[Any, int], None],
 ) -> Backend:
     with _reading(path), contextlib.ExitStack() as stack:
         tif = stack.enter_context(tifffile.TiffFile(path))
@@ -117,7 +128,7 @@ def _open(
         tif.filehandle.set_lock(True)
         levels = _levels(tif, path)
         key = levels[0].keyframe
-        check(key.photometric, len(levels[0].pages) * key.samplesperpixel)
+        check(key, len(levels[0].pages) * key.samplesperpixel)
         sizes = tuple(level.size() for level in levels)
         stated = tiff.stated_unless(mpp, lambda: tiff.stated_mpp(path))
         close = stack.pop_all().close
@@ -201,7 +212,7 @@ def _decode(pages: _Pages, size: Level, index: int, missing: int) -> np.ndarray:
 def _segment(page: Any, keyframe: Any, index: int) -> np.ndarray | None:
     """Decodes one tile or strip, [h, w, C]; None where none is stored."""
     more: dict[str, Any] = {"_fullsize": keyframe.is_tiled}
-    if keyframe.compression in _JPEG:
+    if keyframe.compression in tiff.JPEG:
         more["jpegtables"] = page.jpegtables
         more["jpegheader"] = keyframe.jpegheader
     count = page.databytecounts[index]

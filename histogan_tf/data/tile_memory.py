@@ -32,7 +32,8 @@ class TileMemory:
         height, width = tf.unstack(self.sizes[number])
         channels = 3 + self.classes
         start = self.starts[number]
-        count = tf.cast(height * width * channels, tf.int64)
+        # In int64: 17,000 x 17,000 px of five classes exceed int32.
+        count = tf.reduce_prod(tf.cast(self.sizes[number], tf.int64)) * channels
         both = tf.reshape(
             self.pixels[start : start + count], [height, width, channels]
         )

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from histogan_tf.errors import InputError
 from histogan_tf.metrics import wasserstein
 from histogan_tf.metrics.wasserstein import SwdSettings
 
@@ -78,6 +79,29 @@ def halves(groups: Groups, seed: int) -> tuple[list[int], list[int]]:
         for part in (order[:half], order[half : 2 * half])
     )
     return one, two
+
+
+def check(
+    images: Sequence[np.ndarray], factors: Sequence[int], settings: SwdSettings
+) -> None:
+    """Raises InputError if some stage's images are too small for patches.
+
+    Args:
+      images: real ones [H, W, 3] at the finest stage.
+      factors: by how much each stage's are smaller, coarsest stage first.
+      settings: the protocol.
+    """
+    side = min(min(image.shape[:2]) for image in images)
+    levels = settings.levels or 1
+    for stage, factor in enumerate(factors):
+        coarse = -(-side // factor)
+        least = -(-coarse // 2 ** (levels - 1))
+        if least < settings.patch:
+            raise InputError(
+                f"sliced Wasserstein distance: the smallest image has {coarse}"
+                f" px at stage {stage}, {least} at level {levels}; allowed are"
+                f" >= {settings.patch} (the patch)"
+            )
 
 
 def distances(

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from histogan_tf.data.classes import ClassTable
+from histogan_tf.data.classes import IGNORE, ClassTable
 from histogan_tf.evaluation import fidelity, segmentation, tiles
 from histogan_tf.evaluation.tiles import EvaluationTile
 from histogan_tf.evaluation.trained import Trained, class_ids
@@ -69,10 +69,14 @@ def measure(
     """
     chosen = segmentation.object_classes(trained.table, settings.object_classes)
     network = settings.feature_network
+    # Before the long work: what is wrong is told at once.
     if network:
-        # Before the long work, so that a wrong path is told at once.
-        features.load_network(network)
+        loaded = features.load_network(network)
+        features.check(loaded, network, settings.feature_size)
     groups = fidelity.style_groups(len(images), settings.seed)
+    if len(groups) > 1:
+        factors = [trained.factor(stage) for stage in range(trained.stages)]
+        fidelity.check([tile.image for tile in images], factors, settings.swd)
     steps = _Steps(progress, 2 * len(images) + trained.stages)
     out = _read_real(trained, images, chosen, steps)
     painted = _paint(trained, images, groups, settings.seed, steps)
@@ -195,11 +199,17 @@ def _paint(
     seed: int,
     steps: _Steps,
 ) -> list[list[np.ndarray]]:
-    """For each tile its synthetic images, uint8, coarsest first."""
+    """For each tile its synthetic images, uint8, coarsest first.
+
+    Where a mask is ignored the judge's reading of the tile is painted, as
+    while training, so that layouts are those of the real images.
+    """
     out, donors = [], fidelity.style_donors(groups)
     for place, tile in enumerate(images):
-        style = images[donors[place]].style
-        out.append(trained.canvas.synthesise(tile.mask, style, seed + place))
+        style, mask = images[donors[place]].style, tile.mask
+        if (gap := mask == IGNORE).any():
+            mask = np.where(gap, class_ids(trained.judge(tile.image)), mask)
+        out.append(trained.canvas.synthesise(mask, style, seed + place))
         steps.step(f"paint {tile.name}")
     return out
 

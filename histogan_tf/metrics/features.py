@@ -167,6 +167,20 @@ def load_network(path: str | os.PathLike) -> Any:
     return network
 
 
+def check(network: Any, path: str | os.PathLike, size: int) -> None:
+    """Raises InputError if a network of `path` takes no images of `size` px."""
+    try:
+        extract(network, [np.zeros((size, size, 3), np.uint8)], size)
+    except InputError:
+        raise
+    except Exception as error:  # Keras and TensorFlow raise several kinds.
+        reason = str(error).strip().partition("\n")[0]
+        raise InputError(
+            f"{path}: feature network: takes no images of {size} x {size} px"
+            f" ({reason})"
+        ) from error
+
+
 def extract(
     network: Any, images: Sequence[np.ndarray], size: int, batch: int = 16
 ) -> np.ndarray:

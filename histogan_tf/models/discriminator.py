@@ -30,7 +30,8 @@ class Discriminator(tf.keras.Model):
     """Encoder-decoder critic with `classes` + 1 outputs a pixel."""
 
     def __init__(self, config: NetworkConfig, classes: int):
-        super().__init__()
+        # Else detail, a small difference, would be one of rounded numbers.
+        super().__init__(autocast=False)
         widths = config.widths
         self.first = layers.SpectralConv(widths[0])
         self.encoders = [

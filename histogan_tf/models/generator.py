@@ -98,6 +98,8 @@ class Generator(tf.keras.Model):
     def surroundings(self, mask: tf.Tensor, count: int) -> list[tf.Tensor]:
         """Each level's mask beside its averages, finest first.
 
+        [B, H, W, N] -> `count` maps [B, H / 2**k, W / 2**k, 3N].
+
         Apart from `paint`, because averages reach farther than networks: a
         window may crop them before the dear part begins.
         """
@@ -111,7 +113,11 @@ class Generator(tf.keras.Model):
         coarse: tf.Tensor | None = None,
         seen: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """As the call, from masks with their `surroundings`."""
+        """As the call, from masks with their `surroundings`.
+
+        float32 [B, H, W, 3], H and W of `masks[0]`; in [-1, 1], but for what
+        detail adds to a coarser image.
+        """
         count, dtype = len(noises), masks[0].dtype
         shown = [
             [m, tf.cast(z, dtype)] for m, z in zip(masks, noises, strict=True)

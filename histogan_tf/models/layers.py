@@ -26,12 +26,12 @@ layers = tf.keras.layers
 
 
 def leaky(x: tf.Tensor) -> tf.Tensor:
-    """Leaky ReLU with slope 0.2."""
+    """Leaky ReLU with slope 0.2, element by element: like x."""
     return tf.nn.leaky_relu(x, 0.2)
 
 
 def pixel_norm(x: tf.Tensor) -> tf.Tensor:
-    """Scales each pixel's channel vector to unit mean square.
+    """Scales each pixel's channel vector to unit mean square: [..., C], like x.
 
     The mean square is taken in float32, also under bfloat16.
     """
@@ -52,14 +52,17 @@ def soften(x: tf.Tensor) -> tf.Tensor:
 
 
 def double(x: tf.Tensor) -> tf.Tensor:
-    """Bilinear 2x enlargement, half-pixel centres."""
+    """Bilinear, half-pixel centres: [B, H, W, C] -> [B, 2H, 2W, C]."""
     size = tf.shape(x)
     big = tf.image.resize(x, [2 * size[1], 2 * size[2]], "bilinear")
     return tf.cast(big, x.dtype)
 
 
 def levels_of(x: tf.Tensor, count: int) -> list[tf.Tensor]:
-    """`x` and its repeated 2x2 averages, finest first."""
+    """`x` [B, H, W, C] and its repeated 2x2 averages, finest first.
+
+    H and W are multiples of 2 ** (count - 1); the last is [B, H / that, ...].
+    """
     out = [x]
     for _ in range(count - 1):
         out.append(halve(out[-1]))
@@ -69,12 +72,16 @@ def levels_of(x: tf.Tensor, count: int) -> list[tf.Tensor]:
 def neighbourhood(mask: tf.Tensor) -> tf.Tensor:
     """The mask beside its averages over 5x5 and 13x13 pixels.
 
+    [B, H, W, N] -> [B, H, W, 3N], like the mask in type.
+
     The averages tell a pixel how far it lies from its region's edge, which
-    is what makes a lumen or a rim, at the price of two poolings.
+    is what makes a lumen or a rim, at the price of two poolings. They are in
+    float32: sums of 169 numbers in bfloat16 are 3 % off.
     """
-    near = tf.nn.avg_pool2d(mask, 5, 1, "SAME")
-    far = tf.nn.avg_pool2d(mask, 13, 1, "SAME")
-    return tf.concat([mask, near, far], axis=-1)
+    exact = tf.cast(mask, tf.float32)
+    near = tf.nn.avg_pool2d(exact, 5, 1, "SAME")
+    far = tf.nn.avg_pool2d(exact, 13, 1, "SAME")
+    return tf.cast(tf.concat([exact, near, far], axis=-1), mask.dtype)
 
 
 def after(x: tf.Tensor | None) -> contextlib.AbstractContextManager:

@@ -9,6 +9,7 @@ import json
 import pathlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from histogan_tf.data.classes import ClassTable
 from histogan_tf.data.deep_zoom import TILE
@@ -163,7 +164,7 @@ def _panel(facts: ViewFacts) -> Html:
         parts.append(_legend(facts.classes, overlays))
     if facts.downloads:
         links = (
-            element("li", element("a", pathlib.PurePath(p).name, href=p))
+            element("li", element("a", pathlib.PurePath(p).name, href=quote(p)))
             for p in facts.downloads
         )
         parts += [element("h2", "Files"), element("ul", *links)]
