@@ -138,6 +138,7 @@ def figures(
         "communication_and_waiting_share": max(0.0, 1 - step / both),
         "sum_share": min(1.0, two["sum_seconds"] / both),
         "bytes": two["bytes"],
+        "messages": two["messages"],
     }
 
 

@@ -8,7 +8,9 @@ workers of as many numbers as a step sends, and how many bytes that is.
 import json
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,32 @@ def measure(work: Work) -> dict[str, float] | None:
         "sum_seconds": sum_seconds(strategy, count, work.steps),
         "bytes": 4.0 * count,
     }
+    if kind == "multi_worker":
+        again = loop.make_advance(model, strategy, totals, step)
+        found["messages"] = messages(lambda: again.get_concrete_function(batch))
     team.total(0)
     return found if team.lead else None
+
+
+def messages(trace: Callable[[], Any]) -> int:
+    """Sums over the workers in a step that `trace` traces, its losses' too."""
+    import tensorflow as tf
+
+    context, count = type(tf.distribute.get_replica_context()), 0
+    (base,) = (c for c in context.__mro__ if "all_reduce" in vars(c))
+    original = base.all_reduce
+
+    def counted(*values: Any, **more: Any) -> Any:
+        nonlocal count
+        count += 1
+        return original(*values, **more)
+
+    base.all_reduce = counted
+    try:
+        trace()
+    finally:
+        base.all_reduce = original
+    return count + 1
 
 
 def sum_seconds(strategy, count: int, steps: int) -> float:

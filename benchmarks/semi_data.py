@@ -119,6 +119,17 @@ def as_it_is(source: Source, folder: pathlib.Path, with_mask: bool) -> None:
         (folder / "masks" / name).symlink_to(source.mask.resolve())
 
 
+def _check_fold(found: Manifest, fold: Fold) -> None:
+    train, wanted = found.split("train"), fold.names()
+    for use in ("labelled", "unlabelled"):
+        held = sorted(image.name for image in getattr(train, use).images)
+        if held != sorted(wanted[use]):
+            raise InputError(
+                f"{found.folder}: {len(held)} {use} images, other ones than the"
+                f" {len(wanted[use])} of this cell; choose another --output"
+            )
+
+
 def records(
     fold: Fold,
     folder: pathlib.Path,
@@ -127,9 +138,15 @@ def records(
     mpp: float,
     seed: int,
 ) -> Manifest:
-    """Training records of a fold, made once in `folder`."""
+    """Training records of a fold, made once in `folder`.
+
+    Raises:
+      InputError: those that are there are of another fold.
+    """
     if (folder / "records" / manifest.FILE).exists():
-        return manifest.load(folder / "records")
+        found = manifest.load(folder / "records")
+        _check_fold(found, fold)
+        return found
     for use, with_mask in (("labelled", True), ("unlabelled", False)):
         if (folder / use).exists() or not getattr(fold, use):
             continue

@@ -13,13 +13,18 @@ statistics from the unlabelled images, as all methods do that know them.
 - supervised+restain: labelled images in the stains of all training images
   (Reinhard et al. 2001): what the pyramid's segmenters do too, without it.
 - self_training: the supervised network labels the rest once (Lee 2013).
-- mean_teacher: agreement with the average (Tarvainen & Valpola 2017).
-- mean_teacher+restain: the same in the stains of all training images, with
-  batches of twice as many crops: as many labelled ones as a supervised method
-  has, and as many unlabelled.
+- mean_teacher: agreement with the average (Tarvainen & Valpola 2017), on the
+  unlabelled images.
+- mean_teacher+restain: the same, its labelled images in the stains of all
+  training images, with batches of twice as many crops: as many labelled ones as
+  a supervised method has, and as many unlabelled.
 - cps: two networks label for each other (Chen et al. 2021), `semi_cps.py`.
 - histogan: the pyramid and its segmenter, as `trainer.train` does it.
 - histogan_labelled_only: the same without the unlabelled images.
+
+The unlabelled terms of self_training and mean_teacher are sums over the
+unlabelled crops divided by all crops of the batch, of which those are half:
+beside the labelled term's 1 they weigh half of what is stated here.
 """
 
 import pathlib
@@ -146,7 +151,7 @@ def mean_teacher(work: Work) -> Segmenter:
 
 
 def mean_teacher_restain(work: Work) -> Segmenter:
-    """The same with what else histogan has but synthesis: other stains."""
+    """The same with labelled crops in other stains, and twice the batch."""
     last = work.config.segmenter
     config = replace(work.config, segmenter=replace(last, batch=2 * last.batch))
     return _train(*_plain(work, config, work.folder, _agree, last.restain))

@@ -16,6 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from benchmarks import semi_statistics
 from histogan_tf import rescale
 from histogan_tf.data import images
 from histogan_tf.data.pairs import Source
@@ -61,7 +62,11 @@ def small_rows(
 def class_rows(
     read: Read, sources: Sequence[Source], mpp: float, target: float
 ) -> dict[str, Row]:
-    """Rows of masks of class ids: IoU a class (None: absent) and their mean."""
+    """Rows of masks of class ids: IoU a class, the mean of those that occur.
+
+    A class that neither mask has is None. The mean is over the classes of the
+    true mask, so that it is of the same classes for every method.
+    """
     out = {}
     for source in sources:
         image = images.read_image(source.image)
@@ -72,7 +77,7 @@ def class_rows(
         )
         iou = segmentation.iou(counts)
         out[source.name] = {
-            "mean_iou": float(segmentation.mean_present(iou)),
+            "mean_iou": semi_statistics.mean_iou(counts),
             "iou": [None if np.isnan(v) else float(v) for v in iou],
             "confusion": counts.tolist(),
         }
@@ -96,10 +101,9 @@ def pixel_row(found: np.ndarray, truth: np.ndarray) -> Row:
 
 
 def pooled_classes(rows: dict[str, Row]) -> dict[str, float]:
-    """Mean IoU over the classes, of the pixels of all images together."""
+    """Mean IoU over the true classes, of the pixels of all images together."""
     counts = sum(np.array(row["confusion"]) for row in rows.values())
-    iou = segmentation.iou(counts)
-    return {"mean_iou": float(segmentation.mean_present(iou))}
+    return {"mean_iou": semi_statistics.mean_iou(counts)}
 
 
 def pooled(rows: dict[str, Row]) -> dict[str, float]:

@@ -6,7 +6,9 @@ every other method with their intervals, PASS or MISS a target (OPEN with fewer
 than three seeds, or before all prostate tiles are in).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+
+import numpy as np
 
 from benchmarks import semi_statistics as statistics
 from benchmarks.semi_data import GLEASON_TILES
@@ -133,12 +135,24 @@ def _tile_differences(results, labels) -> Iterator[str]:
     for method in methods_of(results, "gleason"):
         other = statistics.of(results, "gleason", method, labels)
         found = statistics.difference(ours, other, "mean_iou")
-        if method != OURS and found:
-            yield (
-                f"{OURS} - {method}: {100 * found.mean:+.1f}, tiles drawn again"
-                f" {_range(found.low, found.high)}, t"
-                f" {_range(*(found.by_seed() or ()))} ({found.seeds} tiles)"
-            )
+        if method == OURS or not found:
+            continue
+        yield (
+            f"{OURS} - {method}: {100 * found.mean:+.1f}, tiles drawn again"
+            f" {_range(found.low, found.high)}, t"
+            f" {_range(*(found.by_seed() or ()))} ({found.seeds} tiles);"
+            " pixels of all tiles together:"
+            f" {100 * _together(ours, ours.keys() & other.keys()):.1f},"
+            f" {100 * _together(other, ours.keys() & other.keys()):.1f}"
+        )
+
+
+def _together(cells: dict[int, Result], seeds: Iterable[int]) -> float:
+    """Mean IoU of all tiles' pixels; each seed has a tile of its own."""
+    rows = [
+        row for seed in seeds for row in cells[seed][statistics.TEST].values()
+    ]
+    return statistics.mean_iou(sum(np.array(row["confusion"]) for row in rows))
 
 
 def _range(low: float | None = None, high: float | None = None) -> str:

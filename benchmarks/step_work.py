@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.framework.func_graph import FuncGraph
 
 from serving import memory
 
@@ -23,14 +24,29 @@ _FORWARD = "Conv2D"
 _TO_INPUT, _TO_KERNEL = "Conv2DBackpropInput", "Conv2DBackpropFilter"
 
 
-def convolution_flops(graph: tf.Graph) -> int:
-    """Multiplications and additions of all convolutions in a graph.
+def convolution_flops(graph: FuncGraph) -> int:
+    """Multiplications and additions of the convolutions that a call runs.
+
+    A gradient tape writes a convolution's gradients to its input and to its
+    kernel whether they are wanted or not; the unwanted ones are pruned.
 
     Raises:
       ValueError: the size of one is not known before it runs.
     """
     kinds = (_FORWARD, _TO_INPUT, _TO_KERNEL)
-    return sum(_flops(op) for op in graph.get_operations() if op.type in kinds)
+    return sum(_flops(op) for op in _wanted(graph) if op.type in kinds)
+
+
+def _wanted(graph: FuncGraph) -> set[tf.Operation]:
+    """What the outputs and side effects of a function hang on."""
+    found = set[tf.Operation]()
+    left = [*(tensor.op for tensor in graph.outputs), *graph.control_outputs]
+    while left:
+        op = left.pop()
+        if op not in found:
+            found.add(op)
+            left += [*(tensor.op for tensor in op.inputs), *op.control_inputs]
+    return found
 
 
 def _flops(op: tf.Operation) -> int:

@@ -1,5 +1,6 @@
 """The benchmarks of steps and of replicas: tiny, and by hand."""
 
+import dataclasses
 import itertools
 import json
 
@@ -36,6 +37,24 @@ def test_convolutions_are_counted_forward_and_backward():
     graph = step.get_concrete_function(tf.TensorSpec([2, 8, 6, 4])).graph
     # 2 x 4 x 3 outputs of 5 channels, each 36 products and 36 sums.
     assert step_work.convolution_flops(graph) == 3 * 2 * (2 * 4 * 3 * 5) * 36
+
+
+def test_convolutions_that_no_result_hangs_on_are_not_counted():
+    kernel = tf.Variable(tf.ones([3, 3, 4, 5]))
+    total = tf.Variable(0.0)
+
+    @tf.function
+    def step(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = tf.nn.conv2d(x, kernel, 2, "SAME")
+        to_input, _ = tape.gradient(y, [x, kernel])  # the other is unwanted
+        total.assign_add(tf.reduce_sum(tf.nn.conv2d(x, kernel, 2, "SAME")))
+        return to_input
+
+    graph = step.get_concrete_function(tf.TensorSpec([2, 8, 6, 4])).graph
+    # Gradient to the input, and the forward one whose sum is kept.
+    assert step_work.convolution_flops(graph) == 2 * 2 * (2 * 4 * 3 * 5) * 36
 
 
 def test_the_peak_is_measured():
@@ -203,6 +222,8 @@ def test_two_processes_are_measured():
     found = scaling.run_workers([work | {"batch": 4}] * 2)
     assert found["step_seconds"] > 0 and found["sum_seconds"] > 0
     assert found["bytes"] > 4000
+    # Three networks' gradients, the losses, and two or more a norm.
+    assert found["messages"] > 3 + 1 + 2 * 5
 
 
 def test_calls_are_timed_after_the_first():
@@ -217,6 +238,7 @@ ASSUMED = Assumptions(1e-3, 0.5, 1.0, 0.1, 0.0, 0.0)
 def test_scaling_by_hand(tmp_path):
     one = {"step_seconds": 0.5, "sum_seconds": 0.0, "bytes": 1e6}
     two = {"step_seconds": 0.8, "sum_seconds": 0.2, "bytes": 1e6}
+    two["messages"] = 50
     found = scaling.figures(3, 4, one, two) | {"flop": 1e6}
     assert found["images_per_second"] == [8.0, 10.0]
     assert found["speed_up"] == pytest.approx(1.25)
@@ -228,6 +250,13 @@ def test_scaling_by_hand(tmp_path):
     assert there["machines"][0]["speed_up"] == 1
     assert there["machines"][1]["speed_up"] == pytest.approx(2 * 2 / 12)
     assert there["gpus"][3]["speed_up"] == pytest.approx(8 * 2 / 3.75)
+    # 50 messages of 10 us among two take 1 ms more, of 8 GPUs 4 ms.
+    slow = dataclasses.replace(
+        ASSUMED, gpu_latency_us=10.0, network_latency_us=10.0
+    )
+    late = scaling_projection.project(found, slow)
+    assert late["machines"][1]["speed_up"] == pytest.approx(2 * 2 / 13)
+    assert late["gpus"][3]["speed_up"] == pytest.approx(8 * 2 / 7.75)
     text = scaling_projection.table([there], ASSUMED)
     assert "not measured" in text and "gpu_share 0.5" in text
     assert "37.5%" in scaling.table([found])

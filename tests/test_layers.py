@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from histogan_tf.models import layers
+from histogan_tf.models import batch_norm, layers
 
 RNG = np.random.default_rng(0)
 SIZE, CHANNELS = 24, 4
@@ -42,13 +42,30 @@ def test_batch_norm_of_one_replica_is_that_of_several():
     x = 3.0 + 2.0 * features(2, 5, 6, CHANNELS)
     keras = tf.keras.layers.BatchNormalization(momentum=0.97, synchronized=True)
     for one, several in zip(
-        normed(layers.BatchNorm(), x), normed(keras, x), strict=True
+        normed(batch_norm.BatchNorm(), x), normed(keras, x), strict=True
     ):
         np.testing.assert_allclose(one, several, rtol=1e-4, atol=1e-5)
 
 
+def test_batch_norm_of_several_sends_one_message(monkeypatch):
+    x = 3.0 + 2.0 * features(2, 5, 6, CHANNELS)
+    context = tf.distribute.get_replica_context()
+    sent, original = [], context.all_reduce
+
+    def watched(kind, value):
+        sent.append(value.shape.as_list())
+        return original(kind, value)
+
+    monkeypatch.setattr(type(context), "all_reduce", lambda _, *v: watched(*v))
+    layer = batch_norm.BatchNorm()
+    found = layer._sync_calculate_mean_and_var(x, [0, 1, 2], False)
+    for one, wanted in zip(found, tf.nn.moments(x, [0, 1, 2]), strict=True):
+        np.testing.assert_allclose(one, wanted, rtol=1e-4)
+    assert sent == [[2 * CHANNELS + 1]]
+
+
 def test_batch_norm_by_hand():
-    layer = layers.BatchNorm()
+    layer = batch_norm.BatchNorm()
     x = tf.constant([1.0, 2.0, 3.0, 6.0], shape=[1, 2, 2, 1])
     y = layer(x, training=True)
     # Mean 3, mean square deviation (4 + 1 + 0 + 9) / 4 = 3.5.
@@ -170,7 +187,7 @@ MASKED = {
 PLAIN = {
     "Conv": layers.Conv,
     "SpectralConv": layers.SpectralConv,
-    "NormedBlock": layers.NormedBlock,
+    "NormedBlock": batch_norm.NormedBlock,
     "SpectralBlock": layers.SpectralBlock,
 }
 

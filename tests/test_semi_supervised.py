@@ -1,5 +1,7 @@
 """The semi-supervised benchmark: its splits, scores, statistics."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from semi_results import cells
@@ -9,6 +11,7 @@ from benchmarks import (
     semi_scores,
     semi_statistics,
 )
+from histogan_tf.errors import InputError
 
 
 def test_glas_folds(real_data):
@@ -34,19 +37,18 @@ def test_glas_folds(real_data):
 def test_records_hold_no_label_of_an_unlabelled_image(real_data, tmp_path):
     fold = semi_data.glas_fold(real_data / "glas", 2, 0)
     fold = semi_data.Fold(fold.labelled, fold.unlabelled[:2], (), ())
-    made = semi_data.records(
-        fold,
-        tmp_path,
-        semi_data.as_it_is,
-        semi_data.TABLES / "glas.json",
-        0.62,
-        0,
-    )
+    more = semi_data.as_it_is, semi_data.TABLES / "glas.json", 0.62, 0
+    made = semi_data.records(fold, tmp_path, *more)
     train = made.split("train")
     found = {i.name for i in train.labelled.images}
     assert found == {s.name for s in fold.labelled}
     assert all(not i.class_pixels for i in train.unlabelled.images)
     assert "validation" not in made.splits and "test" not in made.splits
+    # Those of another fold are not taken for this one's.
+    assert semi_data.records(fold, tmp_path, *more).hash == made.hash
+    other = replace(fold, unlabelled=fold.unlabelled[:1])
+    with pytest.raises(InputError, match="2 unlabelled images, other ones"):
+        semi_data.records(other, tmp_path, *more)
 
 
 def test_pixel_rows_by_hand():
@@ -220,3 +222,15 @@ def test_class_rows_by_hand(real_data):
     assert semi_scores.pooled_classes(rows) == {
         "mean_iou": pytest.approx(row["mean_iou"])
     }
+
+
+def test_a_class_that_only_the_network_sees_costs_no_more_than_its_pixels():
+    """Else a pixel of it would lower the mean of two classes by a third."""
+    rows = {
+        "a": {"confusion": [[0, 0, 0], [1, 79, 0], [0, 0, 20]]},
+        "b": {"confusion": [[0, 0, 0], [0, 80, 0], [0, 0, 20]]},
+    }
+    found = semi_scores.pooled_classes({"a": rows["a"]})["mean_iou"]
+    assert found == pytest.approx((79 / 80 + 1) / 2)
+    found = semi_scores.pooled_classes(rows)["mean_iou"]
+    assert found == pytest.approx((159 / 160 + 1) / 2)

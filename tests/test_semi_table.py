@@ -100,3 +100,5 @@ def test_interval_over_tiles_by_hand():
         "histogan - supervised: +1.0, tiles drawn again +0.0 to +3.0, t -1.4 to"
         " +3.4 (8 tiles)" in text
     )
+    # [[36, 8], [0, 16]] in all: IoU 36 / 44 and 16 / 24.
+    assert "pixels of all tiles together: 74.2, 74.2" in text

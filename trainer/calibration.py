@@ -20,7 +20,7 @@ import tensorflow as tf
 from histogan_tf import preprocess
 from histogan_tf.canvas import padding
 from histogan_tf.data import dataset
-from histogan_tf.models import layers
+from histogan_tf.models import batch_norm
 from histogan_tf.models.segmenter import Segmenter, no_opinion
 from trainer.sources import Source
 
@@ -92,7 +92,7 @@ def _twin(network: Segmenter) -> Segmenter:
     return twin
 
 
-def _norms(network: Segmenter) -> list[layers.BatchNorm]:
+def _norms(network: Segmenter) -> list[batch_norm.BatchNorm]:
     """In an order that only the network's shape decides."""
-    kind = layers.BatchNorm
+    kind = batch_norm.BatchNorm
     return [part for part in network.submodules if isinstance(part, kind)]

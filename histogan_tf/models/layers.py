@@ -2,18 +2,16 @@
 
 In and out: NHWC feature maps. Outside training no layer takes a statistic
 over space or over the batch, so a window with its halo gives the pixels of
-the whole canvas. In training only the segmenters' batch norm does, over the
-global batch, so that any number of replicas gives the same.
+the whole canvas. In training only the segmenters' batch norm does
+(`batch_norm.py`).
 
-Sources: pixel norm, Karras et al. 2018 (ICLR); batch norm, Ioffe & Szegedy
-2015 (ICML), by Keras; class-adaptive modulation
+Sources: pixel norm, Karras et al. 2018 (ICLR); class-adaptive modulation
 (CLADE), Tan et al. 2021 (TPAMI); spectral normalisation, Miyato et al. 2018,
 by TensorFlow Addons, the only import of it here.
 """
 
 import contextlib
 import warnings
-from typing import Any
 
 import tensorflow as tf
 
@@ -198,78 +196,6 @@ class ModulatedBlock(tf.keras.layers.Layer):
         h = x
         for norm, conv in zip(self.norms, self.convs, strict=True):
             h = conv(leaky(norm(h, mask, style)))
-        return x + h
-
-
-class BatchNorm(tf.keras.layers.BatchNormalization):
-    """Keras' batch norm over all replicas, whose variables are all mirrored.
-
-    Keras keeps a replica's own moving averages and means them when they are
-    read: a message between machines, which a worker that saves alone would
-    wait for in vain. They are the same on all replicas anyway.
-
-    A replica alone takes the fused kernel, which Keras leaves aside for what
-    may meet others: a fifth of a segmenter's step.
-    """
-
-    def __init__(self) -> None:
-        """Moving averages span about 33 batches."""
-        super().__init__(momentum=0.97, synchronized=True)
-
-    def add_weight(self, **settings: Any) -> tf.Variable:
-        """As Keras' own, mirrored."""
-        settings["synchronization"] = tf.VariableSynchronization.AUTO
-        settings["aggregation"] = tf.VariableAggregation.ONLY_FIRST_REPLICA
-        return super().add_weight(**settings)
-
-    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """[B, H, W, C] -> like x."""
-        alone = tf.distribute.get_strategy().num_replicas_in_sync == 1
-        if not (training and alone):
-            return super().call(x, training=training)
-        y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            x, self.gamma, self.beta, epsilon=self.epsilon
-        )
-        # The kernel tells n / (n - 1) times the batch's own.
-        count = tf.cast(tf.size(x), tf.float32) / float(x.shape[-1])
-        variance *= (count - 1.0) / count
-        for moving, found in (
-            (self.moving_mean, mean),
-            (self.moving_variance, variance),
-        ):
-            moving.assign_sub((moving - found) * (1.0 - self.momentum))
-        return y
-
-
-class NormedConv(tf.keras.layers.Layer):
-    """Batch norm, leaky ReLU, convolution: a segmenter's unit.
-
-    No bias: the next norm takes it off again, so that its gradient would be
-    rounding noise, which Adam makes full steps of.
-    """
-
-    def __init__(self, width: int, gain: float = 2.0):
-        super().__init__()
-        self.norm = BatchNorm()
-        self.conv = Conv(width, gain=gain, bias=False)
-
-    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """[B, H, W, C] -> [B, H, W, width]."""
-        return self.conv(leaky(self.norm(x, training=training)))
-
-
-class NormedBlock(tf.keras.layers.Layer):
-    """Residual block of the segmenter: two `NormedConv`."""
-
-    def __init__(self, width: int):
-        super().__init__()
-        self.convs = [NormedConv(width), NormedConv(width, gain=0.2)]
-
-    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """[B, H, W, C] -> like x."""
-        h = x
-        for conv in self.convs:
-            h = conv(h, training=training)
         return x + h
 
 

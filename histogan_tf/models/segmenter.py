@@ -13,7 +13,7 @@ finest level works on p x p pixels at once (sub-pixel convolution, Shi et al.
 import tensorflow as tf
 
 from histogan_tf.config import NetworkConfig
-from histogan_tf.models import layers
+from histogan_tf.models import batch_norm, layers
 
 
 def no_opinion(image: tf.Tensor, classes: int) -> tf.Tensor:
@@ -33,13 +33,13 @@ class Segmenter(tf.keras.Model):
         self.first = layers.Conv(widths[0], bias=False)
         # The finest level has two convolutions only: its pixels cost most.
         self.encoders = [
-            [layers.NormedBlock(w) for _ in range(config.blocks)]
+            [batch_norm.NormedBlock(w) for _ in range(config.blocks)]
             for w in widths[1:]
         ]
         self.down = [layers.Conv(w, 1, bias=False) for w in widths[1:]]
         self.up = [layers.Conv(w, 1, bias=False) for w in widths[:-1]]
-        self.decoders = [layers.NormedConv(w) for w in widths[:-1]]
-        self.last_norm = layers.BatchNorm()
+        self.decoders = [batch_norm.NormedConv(w) for w in widths[:-1]]
+        self.last_norm = batch_norm.BatchNorm()
         self.last = tf.keras.layers.Conv2D(
             classes * patch**2, 1, dtype="float32"
         )
