@@ -80,15 +80,19 @@ class Canvas:
         """Traces nothing yet; one graph serves all sizes."""
         self.pyramid = pyramid
         soft = tf.TensorSpec([None, None, None, pyramid.classes], tf.float32)
+        # Nothing here is for AutoGraph, which doubles the time of tracing.
         self.paint = tf.function(
             pyramid.paint,
             input_signature=[soft, _STYLES, *[_INTEGERS] * 3],
+            autograph=False,
         )
         self.paint_masks = tf.function(
-            self._paint_masks, input_signature=[_MASKS, _STYLES, _INTEGERS]
+            self._paint_masks,
+            input_signature=[_MASKS, _STYLES, _INTEGERS],
+            autograph=False,
         )
         self.segment_images = tf.function(
-            self._segment_images, input_signature=[_IMAGES]
+            self._segment_images, input_signature=[_IMAGES], autograph=False
         )
 
     @property
@@ -169,10 +173,13 @@ class Reader:
     def __init__(self, network: Segmenter):
         """Traces nothing yet; one graph serves all sizes."""
         self.network = network
-        self.read = tf.function(self._read, input_signature=[_UNIT_IMAGES])
+        self.read = tf.function(
+            self._read, input_signature=[_UNIT_IMAGES], autograph=False
+        )
         self.read_images = tf.function(
             lambda images: self.read(preprocess.to_unit(images)),
             input_signature=[_IMAGES],
+            autograph=False,
         )
 
     def __call__(self, image: np.ndarray) -> np.ndarray:

@@ -39,8 +39,10 @@ class WindowPainter:
             pyramid.multiple,
             canvas.border(len(pyramid.stages)),
         )
+        # Nothing here is for AutoGraph, which doubles the time of tracing.
         self.paint = tf.function(
             self._paint,
+            autograph=False,
             input_signature=[
                 tf.TensorSpec([None, None], tf.uint8),
                 tf.TensorSpec([len(pyramid.stages), 3, 4], tf.int64),

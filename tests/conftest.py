@@ -13,11 +13,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # A file stays in one process, so the longest begin first: else one of two
 # processes ends minutes after the other.
 LONGEST = (
-    "test_multi_worker.py",
-    "test_train.py",
+    "test_killed.py",
+    "test_replicas.py",
     "test_semi_methods.py",
     "test_end_to_end.py",
-    "test_strategies.py",
     "test_stages.py",
     "test_benchmarks_scale.py",
     "test_dataset.py",

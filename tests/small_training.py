@@ -44,3 +44,17 @@ def write_config(path: pathlib.Path, config) -> pathlib.Path:
 
     path.write_text(json.dumps(config_json.to_dict(config)))
     return path
+
+
+def variables(folder: pathlib.Path) -> dict:
+    """Values in a phase's newest checkpoint, by name."""
+    import tensorflow as tf
+
+    path = tf.train.latest_checkpoint(str(folder / "checkpoints"))
+    reader = tf.train.load_checkpoint(path)
+    names = reader.get_variable_to_shape_map()
+    return {
+        name: reader.get_tensor(name)
+        for name in names
+        if name.endswith("VARIABLE_VALUE")
+    }

@@ -65,7 +65,7 @@ def painter(name):
     side = pyramid.multiple
     paint(tf.zeros([1, side, side, CLASSES]))
     randomise([s.generator for s in stages])
-    return side, tf.function(paint)
+    return side, tf.function(paint, autograph=False)
 
 
 @functools.cache
@@ -79,7 +79,7 @@ def reader(name):
 
     read(tf.zeros([1, network.stride, network.stride, 3]))
     randomise([network])
-    return network.stride, tf.function(read)
+    return network.stride, tf.function(read, autograph=False)
 
 
 def measured(function, side, width, channels):

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_training import ingest_small, small_config, write_config
-from test_train import variables
+from small_training import ingest_small, small_config, variables, write_config
 
 from histogan_tf.errors import InputError
 from trainer import phases
@@ -16,9 +15,9 @@ from trainer import phases
 ROOT = Path(__file__).resolve().parent.parent
 
 # Copies of one process that has loaded TensorFlow: one that trains all
-# phases; two at once that train stages of their own; one that wants a stage
-# that another is training; one that trains what is left. Prints exit codes
-# and the phases that are complete.
+# phases; two at once, each with a stage of its own; one that wants a phase
+# that another is training; one whose stages are complete; one that trains
+# what is left. Prints exit codes and the phases that are complete.
 SCRIPT = """
 import os, sys, time, pathlib
 import tensorflow as tf
@@ -41,19 +40,19 @@ def copy(run, *words):
 
 def ended(*children):
     codes = [os.waitstatus_to_exitcode(os.waitpid(c, 0)[1]) for c in children]
-    names = ("stages/0", "stages/1", "stages/2", "judge", "segmenter")
+    names = ("stages/0", "stages/1", "judge", "segmenter")
     whole = [n for n in names if tf.train.latest_checkpoint(
         f"{folder}/joined/{n}/checkpoints")]
     print(codes, whole, flush=True)
 
 
 ended(copy("whole"))
-pair = copy("joined", "--stages=2,0"), copy("joined", "--stages=1")
+pair = copy("joined", "--stages=1"), copy("joined", "--stages=0")
 ended(*pair)
 held = pathlib.Path(folder, "joined/judge/.lock")
 with locks.held(held, "test"):
     ended(copy("joined"))
-ended(copy("joined", "--stages=0,1,2"))
+ended(copy("joined", "--stages=1,0"))
 ended(copy("joined"))
 """
 
@@ -62,7 +61,7 @@ ended(copy("joined"))
 def trained(phantom_files, tmp_path_factory):
     folder = tmp_path_factory.mktemp("stages")
     ingest_small(phantom_files, folder / "records")
-    config = write_config(folder / "config.json", small_config(3))
+    config = write_config(folder / "config.json", small_config(2))
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, folder / "records", config, folder],
         cwd=ROOT,
@@ -78,7 +77,7 @@ def trained(phantom_files, tmp_path_factory):
 
 def test_phases_that_each_process_trained(trained):
     folder, lines = trained
-    stages = "'stages/0', 'stages/1', 'stages/2'"
+    stages = "'stages/0', 'stages/1'"
     assert lines == [
         "[0] []",
         f"[0, 0] [{stages}]",
@@ -96,7 +95,7 @@ def test_phases_that_each_process_trained(trained):
 
 def test_runs_that_joined_have_the_weights_of_one_run(trained):
     folder, _ = trained
-    for phase in ("stages/0", "stages/1", "stages/2", "judge", "segmenter"):
+    for phase in ("stages/0", "stages/1", "judge", "segmenter"):
         one = variables(folder / "whole" / phase)
         two = variables(folder / "joined" / phase)
         assert one.keys() == two.keys()

@@ -1,4 +1,4 @@
-"""One process's team; teams of several are in test_multi_worker."""
+"""One process's team; teams of several: test_replicas, test_killed."""
 
 import pytest
 import tensorflow as tf

@@ -38,53 +38,48 @@ def watch_of(phase, every):
     return watching.Watch(phase, look, shown)
 
 
+class Counts:
+    """Traces of each run's step; values fetched before each of its steps."""
+
+    def __init__(self, monkeypatch):
+        self.made, self.fetched, self.total = [], [], 0
+        self._make, self._fetch = loop.make_advance, ops._EagerTensorBase._numpy
+        monkeypatch.setattr(loop, "make_advance", self.make_advance)
+        monkeypatch.setattr(
+            ops._EagerTensorBase, "_numpy", lambda tensor: self.fetch(tensor)
+        )
+
+    def make_advance(self, *args):
+        advance = self._make(*args)
+        self.made.append(advance)
+        self.fetched.append([])
+
+        def noted(batch):
+            self.fetched[-1].append(self.total)
+            advance(batch)
+
+        return noted
+
+    def fetch(self, tensor):
+        self.total += 1
+        return self._fetch(tensor)
+
+
 @pytest.mark.parametrize("name", ["stage 1", "segmenter"])
-def test_one_trace_a_phase(models, tmp_path, monkeypatch, name):
-    made, make = [], loop.make_advance
-
-    def kept(*args):
-        made.append(make(*args))
-        return made[-1]
-
-    monkeypatch.setattr(loop, "make_advance", kept)
+def test_one_trace_a_phase_and_no_fetch_between_logs(
+    models, tmp_path, monkeypatch, name
+):
+    counts = Counts(monkeypatch)
     # Curves, pictures and checkpoints come between the steps.
-    for steps in (4, 6):
+    for steps, log_every, save_every in ((4, 1, 2), (12, 6, 6)):
         phase = phase_of(models, tmp_path, name, steps)
-        every = loop.LoopSettings(log_every=1, save_every=2)
+        every = loop.LoopSettings(log_every=log_every, save_every=save_every)
         loop.run(phase, strategies.one(), every, watch_of(phase, 2))
     # The second process of a phase, which resumes, traces once again.
-    counts = [advance.experimental_get_tracing_count() for advance in made]
-    assert counts == [1, 1]
-
-
-class Mute:
-    def begin(self, model, step):
-        pass
-
-    def log(self, step, losses):
-        pass
-
-    def end(self):
-        pass
-
-
-def fetches(models, folder, steps, monkeypatch):
-    """How often a run of so many steps, with one log, fetches a value."""
-    count, fetch = [0], ops._EagerTensorBase._numpy
-
-    def counted(self):
-        count[0] += 1
-        return fetch(self)
-
-    every = loop.LoopSettings(log_every=steps, save_every=steps)
-    with monkeypatch.context() as patch:
-        patch.setattr(ops._EagerTensorBase, "_numpy", counted)
-        phase = phase_of(models, folder, "stage 1", steps)
-        loop.run(phase, strategies.one(), every, Mute())
-    return count[0]
-
-
-def test_steps_between_logs_fetch_nothing(models, tmp_path, monkeypatch):
-    few = fetches(models, tmp_path / "few", 2, monkeypatch)
-    many = fetches(models, tmp_path / "many", 9, monkeypatch)
-    assert few == many > 0
+    traces = [f.experimental_get_tracing_count() for f in counts.made]
+    assert traces == [1, 1]
+    first, second = (np.diff(fetched) for fetched in counts.fetched)
+    # A log follows each step of the first run, and of the second's, 5 to 12,
+    # the sixth and the last; the fifth is traced.
+    assert len(first) == 3 and (first > 0).all()
+    assert second[1] > 0 and second[2:].tolist() == [0] * 5

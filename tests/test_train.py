@@ -1,14 +1,9 @@
-"""trainer.train: bad input, and runs that are killed and go on."""
+"""trainer.train: bad input; what a run must not be continued with."""
 
 import json
-import os
-import pathlib
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from programs import run_program
 from small_training import ingest_small, small_config, write_config
@@ -17,156 +12,12 @@ from test_loop import Notes, make_phase
 from histogan_tf import presets, run_dir
 from histogan_tf.data import classes
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-
-# Starts programs in copies of one process, which has loaded TensorFlow but
-# has not used it yet. A copy kills itself at a moment of its own.
-SCRIPT = '''
-import os, signal, sys
-
-import tensorflow as tf
-from tensorflow.python.ops import gen_io_ops
-
-from histogan_tf import files
-from histogan_tf.models.segmenter_model import SegmenterModel
-from histogan_tf.models.stage import StageModel
-from histogan_tf import program
-from trainer import bars, loop, phases, strategies, train, watching
-
-data, config, whole, killed = sys.argv[1:]
-
-
-def die(*args, **kwargs):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def while_creating():
-    """Before the third file of the run gets its name."""
-    replace, calls = os.replace, []
-    def counted(*args):
-        calls.append(args)
-        return die() if len(calls) == 3 else replace(*args)
-    files.os.replace = counted
-
-
-def while_saving():
-    """Parts of the checkpoint are written, none has its name."""
-    gen_io_ops.merge_v2_checkpoints = die
-
-
-def before_recording():
-    """The checkpoint's files are whole, but not yet the newest by name."""
-    tf.train.CheckpointManager._record_state = die
-
-
-def taught(model):
-    """Whether it is the last segmenter, not the judge."""
-    return isinstance(model, SegmenterModel) and model.settings.pseudo_labels
-
-
-def after(wanted_model, wanted):
-    """When the phase of that model has done some steps."""
-    make = loop.make_advance
-    def made(model, strategy, totals, step, *more):
-        advance = make(model, strategy, totals, step, *more)
-        def counted(batch):
-            advance(batch)
-            if wanted_model(model) and int(step.numpy()) == wanted:
-                die()
-        return counted
-    loop.make_advance = made
-
-
-def copy(run, prepare):
-    """Runs the program in a copy of this process; returns its id."""
-    child = os.fork()
-    if child:
-        return child
-    prepare()
-    sys.argv = ["train", f"--data={data}", f"--run_dir={run}",
-                f"--config={config}", "--precision=float32", "--save_every=2",
-                "--log_every=1"]
-    program.run(train.main)
-
-
-def state(child, run):
-    _, status = os.waitpid(child, 0)
-    newest = [
-        tf.train.latest_checkpoint(f"{run}/{phase}/checkpoints")
-        for phase in ("stages/0", "segmenter")
-    ]
-    newest = [path and int(path.split("-")[-1]) for path in newest]
-    signal_number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-    has_config = os.path.exists(f"{run}/config.json")
-    print(signal_number, has_config, *newest, flush=True)
-
-
-reference = copy(whole, lambda: None)
-for moment in (
-    while_creating,
-    while_saving,
-    lambda: after(lambda model: isinstance(model, StageModel), 3),
-    before_recording,
-    lambda: after(taught, 3),
-    lambda: None,
-):
-    state(copy(killed, moment), killed)
-state(reference, whole)
-'''
-
 
 @pytest.fixture(scope="module")
 def records(phantom_files, tmp_path_factory):
     folder = tmp_path_factory.mktemp("train") / "records"
     ingest_small(phantom_files, folder)
     return folder
-
-
-def variables(folder):
-    import tensorflow as tf
-
-    path = tf.train.latest_checkpoint(str(folder / "checkpoints"))
-    reader = tf.train.load_checkpoint(path)
-    names = reader.get_variable_to_shape_map()
-    return {
-        name: reader.get_tensor(name)
-        for name in names
-        if name.endswith("VARIABLE_VALUE")
-    }
-
-
-def test_killed_runs_end_with_the_weights_of_a_whole_one(records, tmp_path):
-    config = write_config(tmp_path / "config.json", small_config())
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, records, config, whole, killed],
-        cwd=ROOT,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    # Signal, config.json there, newest step of the stage and the segmenter.
-    assert done.stdout.splitlines() == [
-        "9 False None None",
-        "9 True None None",
-        "9 True 2 None",
-        "9 True 2 None",
-        "9 True 4 2",
-        "0 True 4 4",
-        "0 True 4 4",
-    ], done.stderr[-3000:]
-    for phase in ("stages/0", "segmenter"):
-        one, two = variables(whole / phase), variables(killed / phase)
-        assert one.keys() == two.keys() and len(one) >= 20
-        for name, value in one.items():
-            np.testing.assert_array_equal(value, two[name], err_msg=name)
-        assert not list((killed / phase / "checkpoints").glob("*temp*"))
-    assert len((killed / "command.txt").read_text().splitlines()) == 5
-    first = [(r / "data.json").read_bytes() for r in (whole, killed)]
-    assert first[0] == first[1]
 
 
 @pytest.fixture

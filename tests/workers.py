@@ -75,7 +75,7 @@ def run(script: str, folder: pathlib.Path, *arguments) -> tuple[str, str]:
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
         capture_output=True,
         text=True,
-        timeout=2000,
+        timeout=3000,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]

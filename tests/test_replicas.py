@@ -1,0 +1,80 @@
+"""Two replicas, of one process or of two, learn what one learns."""
+
+import json
+
+import numpy as np
+import pytest
+import workers
+
+# Models of `strategy_models`, for 5 steps: by one replica, by two of a process
+# (a CPU must be split before it is used) and by two processes on 127.0.0.1.
+# Prints exit codes; each process leaves its weights in the folder.
+MODELS = """
+def split():
+    half = tf.config.LogicalDeviceConfiguration()
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [half, half])
+
+
+def train_all(name, strategy_of, prepare=lambda: None):
+    prepare()
+    from trainer import strategies
+    strategies.prepare("float32", 0)
+    strategy = getattr(strategies, strategy_of)()
+    from strategy_models import builds, train
+    for model in sys.argv[3:]:
+        kept = train(builds[model], strategy, FOLDER / strategy_of / model)
+        values = {str(i): v.numpy() for i, v in enumerate(kept.model.variables)}
+        moved = max(
+            np.abs(a - values[str(i)]).max()
+            for i, a in enumerate(kept.first) if a.dtype == np.float32
+        )
+        losses = [value for _, value in sorted(kept.losses.items())]
+        np.savez(FOLDER / f"{model}-{name}.npz", sizes=kept.sizes,
+                 losses=losses, moved=moved, **values)
+
+
+print(json.dumps([
+    ended(fork(None, lambda: train_all("one", "one"))),
+    ended(fork(None, lambda: train_all("mirrored", "mirrored", split))),
+    ended(*[
+        fork(k, lambda: train_all(f"worker{k}", "multi_worker"))
+        for k in range(2)
+    ]),
+]))
+"""
+
+# What stage 0 has, stage 1 has too.
+NAMES = ("stage 1", "segmenter")
+# The images of a batch that each call of `train_step` sees while it is traced:
+# half of them, once for each replica of the process.
+SIZES = {"mirrored": [2, 2], "worker0": [2], "worker1": [2]}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    out, err = workers.run(MODELS, folder, *NAMES)
+    assert json.loads(out.splitlines()[-1]) == [[0], [0], [0, 0]], err[-3000:]
+    return folder
+
+
+@pytest.mark.parametrize("replica", SIZES)
+@pytest.mark.parametrize("name", NAMES)
+def test_two_replicas_give_the_weights_of_one(models, name, replica):
+    one = np.load(models / f"{name}-one.npz")
+    assert one["sizes"].tolist() == [4] and one["moved"] > 1e-3
+    two = np.load(models / f"{name}-{replica}.npz")
+    assert two["sizes"].tolist() == SIZES[replica]
+    assert one.files == two.files and len(one.files) >= 10
+    for key in one.files:
+        if key not in ("sizes", "losses", "moved"):
+            np.testing.assert_allclose(
+                one[key].astype(float),
+                two[key],
+                rtol=0,
+                atol=1e-5,
+                err_msg=key,
+            )
+    losses = [found["losses"].astype(float) for found in (one, two)]
+    np.testing.assert_allclose(*losses, atol=1e-4)
