@@ -32,7 +32,7 @@ def test_convolutions_are_counted_forward_and_backward():
         with tf.GradientTape() as tape:
             tape.watch(x)
             y = tf.nn.conv2d(x, kernel, 2, "SAME")
-        return tape.gradient(y, [x, kernel])
+        return y, tape.gradient(y, [x, kernel])
 
     graph = step.get_concrete_function(tf.TensorSpec([2, 8, 6, 4])).graph
     # 2 x 4 x 3 outputs of 5 channels, each 36 products and 36 sums.

@@ -192,7 +192,12 @@ def test_answers_that_clients_leave_behind_have_a_budget(base, monkeypatch):
     body = predict_request(inputs={"x": [2.0] * 2**20}).SerializeToString()
     with serving(base) as server:
         address = f"127.0.0.1:{server.settings.port}"
-        options = [("grpc.use_local_subchannel_pool", 1)]
+        # A client that takes little before somebody reads.
+        options = [
+            ("grpc.use_local_subchannel_pool", 1),
+            ("grpc.http2.bdp_probe", 0),
+            ("grpc.http2.lookahead_bytes", 2**16),
+        ]
         with grpc.insecure_channel(address, options) as channel:
             left = channel.unary_stream(PATH)(body)
             time.sleep(3)  # nobody reads it

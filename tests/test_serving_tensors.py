@@ -125,7 +125,7 @@ def test_unknown_rank():
 
 def test_no_memory_for_a_shape_alone():
     tracemalloc.start()
-    for size, text in [(2**27, "tensor_elements"), (2**26, "repeated_el")]:
+    for size, text in [(2**27, "tensor_elements"), (2**26, "repeated_")]:
         for dtype in (types_pb2.DT_FLOAT, types_pb2.DT_STRING):
             with pytest.raises(ServingError, match=text):
                 tensors.to_array(proto(dtype, [size]), "x", LIMITS)

@@ -9,7 +9,7 @@ from histogan_tf.data import slide_settings
 from histogan_tf.data.slide_settings import SlideSettings
 from histogan_tf.errors import InputError
 
-GOOD = SlideSettings("i", "a", "c", "o")
+GOOD = SlideSettings(images="i", annotations="a", classes="c", output="o")
 
 
 def test_defaults_pass():

@@ -25,7 +25,9 @@ def job(tmp_path):
     """Slides a, annotated, and b."""
     for name in ("a.svs", "a.geojson", "b.svs"):
         (tmp_path / name).write_bytes(name.encode())
-    settings = SlideSettings("i", "a", "c", str(tmp_path / "out"))
+    settings = SlideSettings(
+        images="i", annotations="a", classes="c", output=str(tmp_path / "out")
+    )
     a = Source(tmp_path / "a.svs", "p1", tmp_path / "a.geojson")
     b = Source(tmp_path / "b.svs", "")
     return settings, TABLE, [Job(a, "train"), Job(b, "train")]
