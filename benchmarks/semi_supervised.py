@@ -111,8 +111,8 @@ def wanted(values: Any, data: pathlib.Path) -> list["Cell"]:
     """The cells that the flags ask for, seed by seed.
 
     Raises:
-      InputError: an unknown method, a number that is none, more
-        labels or seeds than the data set has.
+      InputError: an unknown method, a number that is none, more labels or
+        seeds than the data set has.
     """
     from benchmarks.semi_cells import Cell
     from benchmarks.semi_methods import METHODS

@@ -120,12 +120,12 @@ def list_files(source: str, extensions: tuple[str, ...]) -> list[pathlib.Path]:
         UTF-8, which neither a table nor JSON can hold.
     """
     if os.path.isfile(source):
-        return [_named(source)]
+        return [_utf8(source)]
     pattern = source
     if os.path.isdir(source):
         pattern = os.path.join(glob.escape(source), "*")
     found = sorted(
-        _named(name)
+        _utf8(name)
         for name in glob.glob(pattern, recursive=True)
         if name.lower().endswith(extensions) and os.path.isfile(name)
     )
@@ -135,7 +135,7 @@ def list_files(source: str, extensions: tuple[str, ...]) -> list[pathlib.Path]:
     return found
 
 
-def _named(name: str) -> pathlib.Path:
+def _utf8(name: str) -> pathlib.Path:
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -13,7 +13,6 @@ import numpy as np
 
 from histogan_tf import sources
 from histogan_tf.data import annotations, mask_file
-from histogan_tf.data.blocks import reduction
 from histogan_tf.data.classes import ClassTable
 from histogan_tf.data.slides import Slide
 from histogan_tf.sources import Source
@@ -66,8 +65,7 @@ def open_overlay(
       InputError: see `data/annotations.py` and `data/mask_file.py`.
     """
     if not annotations.is_drawn(path):
-        mask = mask_file.open_mask(path, table, slide, finer=True)
-        return _of_mask(mask, slide)
+        return _of_mask(mask_file.open_mask(path, table, slide, finer=True))
     frame = annotations.frame_of(slide)
     if drawn_mpp:
         frame = annotations.Frame(*slide.size_at(drawn_mpp), drawn_mpp)
@@ -76,14 +74,11 @@ def open_overlay(
     return Overlay(source, mpp, labels.notes, labels.close)
 
 
-def _of_mask(mask: mask_file.MaskFile, slide: Slide) -> Overlay:
+def _of_mask(mask: mask_file.MaskFile) -> Overlay:
     level = mask.image.levels[0]
-    # Where its size tells its scale, what it states is less true.
-    told = reduction(slide.width, level.width).is_integer()
-    mpp = mask.mpp[1] if told else mask.stated or mask.mpp[1]
 
     def read(*box: int) -> np.ndarray:
         return mask.table.map_mask(mask.image.window(0, *box), mask.path)
 
     source = Source(level.height, level.width, read)
-    return Overlay(source, mpp, (), mask.close)
+    return Overlay(source, mask.stated or mask.mpp[1], (), mask.close)

@@ -23,9 +23,9 @@ class RequestLimits:
     `message_bytes`: of the whole request. `tensor_elements`: of one input
     tensor. `repeated_elements`: of one input tensor, elements that were not
     sent and stand for copies of the last one; `repeated_strings` the same of
-    strings. `decoded_pixels`: of all
-    images in one input tensor, all frames of animations included. `fields`:
-    of one string with images in it, as a tf.Example has them.
+    strings. `decoded_pixels`: of all images in one input tensor, all frames of
+    animations included. `fields`: of one string with images in it, as a
+    tf.Example has them.
     """
 
     message_bytes: int = 2**28

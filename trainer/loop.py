@@ -154,16 +154,17 @@ def run(
             advance(next(batches))
             done += 1
             last = done == phase.steps
+            shown = last or done % settings.log_every == 0
+            saved = last or done % settings.save_every == 0
+            if shown or saved:
+                totals.check(phase.name)
             if last:
-                totals.check(phase.name)
                 phase.finish(model)  # so that what is shown is what is saved
-            if done % settings.log_every == 0 or last:
-                totals.check(phase.name)
+            if shown:
                 team.together(
                     functools.partial(watcher.log, done, totals.take())
                 )
-            if done % settings.save_every == 0 or last:
-                totals.check(phase.name)
+            if saved:
                 saves.check_weights(done)
                 team.led(functools.partial(saves.save, done))
     finally:

@@ -28,7 +28,7 @@ class MaskFile:
     """An open mask.
 
     `mpp` is um/px down and across, from the size of its slide; `stated` what
-    the file says itself.
+    the file says itself, where the sizes leave it open.
     """
 
     path: str | os.PathLike
@@ -93,16 +93,19 @@ def open_mask(
     backend = _backend(path, table.by_color)
     image = BlockImage(backend)
     level = image.levels[0]
+    across = reduction(slide.width, level.width)
+    # Where the sizes tell the scale, what the mask states is less true.
+    stated = None if across.is_integer() else backend.mpp
     try:
-        _check_extent(path, level, backend.mpp, slide, finer)
+        _check_extent(path, level, stated, slide, finer)
     except InputError:
         image.close()
         raise
     scale = (
         slide.mpp * reduction(slide.height, level.height),
-        slide.mpp * reduction(slide.width, level.width),
+        slide.mpp * across,
     )
-    return MaskFile(path, table, image, scale, backend.mpp)
+    return MaskFile(path, table, image, scale, stated)
 
 
 def _backend(path: str | os.PathLike, colors: bool) -> Backend:
@@ -128,11 +131,7 @@ def _check_extent(
     slide: Slide,
     finer: bool,
 ) -> None:
-    """Raises InputError unless mask and slide cover the same area.
-
-    The um/px that the mask states is held against the slide's only where the
-    sizes leave its scale open.
-    """
+    """Raises InputError unless mask and slide cover the same area."""
     ratio = slide.width / level.width
     wanted = slide.height / ratio
     # One pixel for the height's rounding, and what the width's leaves open.
@@ -146,8 +145,6 @@ def _check_extent(
             f" {allowed}, at one ratio of height to width; of slides with"
             " bounds (MRXS) they cover the whole, not QuPath's crop to them"
         )
-    if reduction(slide.width, level.width).is_integer():
-        return
     stated = (mpp or 0.0) * level.width
     if (
         stated
