@@ -15,9 +15,10 @@ statistics from the unlabelled images, as all methods do that know them.
 - self_training: the supervised network labels the rest once (Lee 2013).
 - mean_teacher: agreement with the average (Tarvainen & Valpola 2017), on the
   unlabelled images.
-- mean_teacher+restain: the same, its labelled images in the stains of all
-  training images, with batches of twice as many crops: as many labelled ones as
-  a supervised method has, and as many unlabelled.
+- mean_teacher+restain: the same, the student seeing every image in the stains
+  of all training images (the teacher as it is), with batches of twice as many
+  crops: as many labelled ones as a supervised method has, and as many
+  unlabelled.
 - cps: two networks label for each other (Chen et al. 2021), `semi_cps.py`.
 - histogan: the pyramid and its segmenter, as `trainer.train` does it.
 - histogan_labelled_only: the same without the unlabelled images.
@@ -151,14 +152,15 @@ def mean_teacher(work: Work) -> Segmenter:
 
 
 def mean_teacher_restain(work: Work) -> Segmenter:
-    """The same with labelled crops in other stains, and twice the batch."""
+    """The same, the student seeing other stains, with twice the batch."""
     last = work.config.segmenter
     config = replace(work.config, segmenter=replace(last, batch=2 * last.batch))
     return _train(*_plain(work, config, work.folder, _agree, last.restain))
 
 
 def _agree(source: Source, settings: SegmenterConfig) -> list[Lesson]:
-    steady = lessons.consistent(_GRAIN)
+    seen = teaching.view(source, settings.restain)
+    steady = lessons.consistent(_GRAIN, seen)
     more = Lesson("consistency", _MEAN_TEACHER, steady, _RAMP, True)
     return [*teaching.lessons_of(source, settings), more]
 

@@ -53,6 +53,26 @@ def test_one_tile_is_read_as_in_a_batch_of_its_own(network):
     assert np.abs(found - before).max() > 0.01
 
 
+def test_a_stage_that_refines_reads_its_tiles_with_an_opinion(network):
+    (image,) = tiles((20, 28))
+    full = padded(network, image)
+    first = network(full, no_opinion(full, CLASSES), training=True)
+    shares = tf.nn.softmax(first).numpy()
+    halved = shares.reshape(1, 26, 2, 30, 2, CLASSES).mean((2, 4))
+    opinion = layers.double(tf.constant(halved))
+    wanted = network(full, opinion, training=True)
+    calibration.calibrate(network, [image], refines=True)
+    np.testing.assert_allclose(network(full, opinion), wanted, atol=1e-3)
+    # And it is not what they would be without one.
+    norms = calibration._norms(network)
+    means = [norm.moving_mean.numpy() for norm in norms]
+    calibration.calibrate(network, [image])
+    assert max(
+        np.abs(norm.moving_mean - mean).max()
+        for norm, mean in zip(norms, means, strict=True)
+    ) > 0.01  # fmt: skip
+
+
 def test_statistics_of_several_tiles_by_hand(network):
     images = tiles((20, 28), (24, 24), (40, 17))
     calibration.calibrate(network, images)

@@ -36,15 +36,34 @@ def test_labelled():
     assert (found[2:] == 0).all()
 
 
+def gap_of(batch, p):
+    """Mean square difference to the teacher where no label is."""
+    free = 1 - batch["labels"].numpy().sum(-1)
+    assert 0 < free[0].mean() < 1  # an image with labels and a gap
+    square = ((p - teacher().numpy()) ** 2).sum(-1)
+    return (free * square).mean((1, 2))
+
+
 def test_consistent_is_for_unlabelled_images_seen_with_noise():
     seen, batch = [], make_batch()
     found = lessons.consistent(0.1)(reader(seen), batch, teacher()).numpy()
     moved = seen[0] - batch["image"].numpy()
     assert moved.std() == pytest.approx(0.1, rel=0.1)
     p = tf.nn.softmax(3.0 * seen[0][..., :2]).numpy()
-    wanted = ((p - teacher().numpy()) ** 2).sum(-1).mean((1, 2))
-    wanted[:2] = 0
-    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+    np.testing.assert_allclose(found, gap_of(batch, p), rtol=1e-5)
+
+
+def test_consistent_shows_its_view_to_the_student():
+    seen, batch = [], make_batch()
+
+    def view(batch):
+        return 0.5 * batch["image"]
+
+    lesson = lessons.consistent(0.0, view)
+    found = lesson(reader(seen), batch, teacher()).numpy()
+    np.testing.assert_allclose(seen[0], view(batch), atol=1e-6)
+    p = tf.nn.softmax(1.5 * batch["image"][..., :2]).numpy()
+    np.testing.assert_allclose(found, gap_of(batch, p), rtol=1e-5)
 
 
 def test_labelled_images_are_read_as_their_view_shows_them():

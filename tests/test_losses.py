@@ -129,6 +129,15 @@ def test_generated_and_real_against_numpy(classes):
     np.testing.assert_allclose(losses.real(logits), wanted, rtol=1e-5)
 
 
+def test_pixels_of_a_gap_are_real_and_others_not_asked():
+    logits = grid([LOG(1), LOG(2), LOG(3)], [0, 0, LOG(6)])
+    # The second pixel has a label, of which resampling left 4/5.
+    where = losses.gaps(grid([0, 0], [0, 0.8]))
+    np.testing.assert_allclose(tf.reshape(where, [-1]), [1, 0.2], rtol=1e-5)
+    wanted = (LOG(2) + 0.2 * LOG(4)) / 2
+    assert float(losses.real(logits, where)[0]) == pytest.approx(wanted)
+
+
 # soft_dice
 
 

@@ -97,8 +97,14 @@ def test_terms_by_kind_of_image():
     logits = tf.constant(rng.normal(size=(4, 16, 16, 3)), tf.float32)
     teacher = tf.nn.softmax(tf.constant(rng.normal(size=logits.shape)))
     teacher, weights = tf.cast(teacher, tf.float32), tf.constant([1.0, 2, 3])
+    opinion = simulated_opinion(data)
     found = segmenter_losses(
-        constant_segmenter(logits, seen), data, weights, teacher, brighter
+        constant_segmenter(logits, seen),
+        data,
+        opinion,
+        weights,
+        teacher,
+        brighter,
     )
     fit = losses.cross_entropy(logits, data["labels"], weights)
     fit += losses.soft_dice(logits, data["labels"])
@@ -107,6 +113,26 @@ def test_terms_by_kind_of_image():
     gap = losses.consistency(logits, teacher)
     np.testing.assert_array_equal(found.consistency[:2], [0, 0])
     np.testing.assert_allclose(found.consistency[2:], gap[2:], rtol=1e-6)
-    ((image, opinion),) = seen
+    ((image, shown),) = seen
     np.testing.assert_allclose(image, brighter(data))
-    np.testing.assert_allclose(opinion, simulated_opinion(data))
+    assert shown is opinion
+
+
+def test_consistency_of_a_partly_labelled_image_is_that_of_its_gap():
+    data = batch(count=2)
+    labels = data["labels"].numpy()
+    labels[0, 4:] = 0
+    rng = np.random.default_rng(1)
+    logits = tf.constant(rng.normal(size=labels.shape), tf.float32)
+    teacher = np.full(labels.shape, 1 / 3, np.float32)
+    found = segmenter_losses(
+        constant_segmenter(logits, []),
+        data | {"labels": tf.constant(labels)},
+        simulated_opinion(data),
+        tf.ones([3]),
+        teacher,
+        brighter,
+    )
+    gap = ((tf.nn.softmax(logits) - teacher) ** 2).numpy().sum(-1)
+    wanted = [gap[0, 4:].sum() / 16**2, 0]
+    np.testing.assert_allclose(found.consistency, wanted, rtol=1e-5)

@@ -3,7 +3,9 @@
 In: the averaged segmenter of a trained phase; tiles at its scale. Out: its
 moving means and variances are those of whole tiles as they are, which is what
 it will be asked to read; while it trained they followed augmented crops, a
-good part of whose features feel the crop's edge.
+good part of whose features feel the crop's edge. A stage above 0 will read
+them with a coarser stage's opinion; as stages are independent, its own first
+reading, averaged 2x2, stands for that.
 
 No label is needed, so tiles that nobody labelled take part, which fits the
 network to slides that its labels know nothing of.
@@ -20,7 +22,7 @@ import tensorflow as tf
 from histogan_tf import preprocess
 from histogan_tf.canvas import padding
 from histogan_tf.data import dataset
-from histogan_tf.models import batch_norm
+from histogan_tf.models import batch_norm, layers
 from histogan_tf.models.segmenter import Segmenter, no_opinion
 from trainer.sources import Source
 
@@ -47,12 +49,15 @@ def images(source: Source, mpp: float) -> Iterator[np.ndarray]:
         place += count
 
 
-def calibrate(network: Segmenter, tiles: Iterable[np.ndarray]) -> None:
+def calibrate(
+    network: Segmenter, tiles: Iterable[np.ndarray], refines: bool = False
+) -> None:
     """Sets the network's moving means and variances, of any strategy.
 
     Args:
       network: built; each of several workers must call this alike.
       tiles: one or more uint8 images [H, W, 3]; all weigh the same.
+      refines: whether it is to read them with a coarser opinion.
     """
     twin = _twin(network)
     norms = _norms(twin)
@@ -65,9 +70,14 @@ def calibrate(network: Segmenter, tiles: Iterable[np.ndarray]) -> None:
         autograph=False,
     )
     def read(image):
-        pad = padding(tf.shape(image)[1:], twin.stride, 4 * twin.stride)
+        stride = max(2, twin.stride)
+        pad = padding(tf.shape(image)[1:], stride, 4 * stride)
         padded = preprocess.to_unit(pad.pad(image, 1))
-        return twin(padded, no_opinion(padded, twin.classes), training=True)
+        found = twin(padded, no_opinion(padded, twin.classes), training=True)
+        if not refines:
+            return found
+        opinion = layers.double(layers.halve(tf.nn.softmax(found)))
+        return twin(padded, opinion, training=True)
 
     sums = [[0.0, 0.0] for _ in norms]
     count = 0

@@ -83,7 +83,7 @@ def stage_phase(source: Source, index: int) -> Phase:
         _batches(source, config.stage_mpp(index), crops),
         seed=crops.seed + 1,
         work=once + work(stage.crop, stage.batch, [stage.segmenter]),
-        finish=_calibration(source, config.stage_mpp(index)),
+        finish=_calibration(source, config.stage_mpp(index), index > 0),
     )
 
 
@@ -161,13 +161,13 @@ def _crops(
 
 
 def _calibration(
-    source: Source, mpp: float
+    source: Source, mpp: float, refines: bool = False
 ) -> Callable[[tf.keras.Model], None]:
     """Fits the averaged segmenter to the tiles that the run knows."""
 
     def finish(model: tf.keras.Model) -> None:
         tiles = calibration.images(source, mpp)
-        calibration.calibrate(model.average_segmenter, tiles)
+        calibration.calibrate(model.average_segmenter, tiles, refines)
 
     return finish
 

@@ -69,14 +69,19 @@ def labelled(weights: tf.Tensor, view: View = as_it_is) -> Loss:
     return loss
 
 
-def consistent(grain: float) -> Loss:
-    """Mean teacher: the student, seeing noise, agrees where no label is."""
+def consistent(grain: float, view: View = as_it_is) -> Loss:
+    """Mean teacher: the student agrees, where no label is, through noise.
+
+    Args:
+      grain: deviation of the noise, in an image's [-1, 1].
+      view: of what the student sees; the teacher sees the images as they are.
+    """
 
     def loss(read, batch, teacher):
-        image = batch["image"]
+        image = view(batch)
         noisy = image + grain * noise.pixels(batch["seed"], _GRAIN, image, 3)
-        gap = losses.consistency(read(noisy), teacher)
-        return (1.0 - losses.labelled(batch["labels"])) * gap
+        where = losses.gaps(batch["labels"])
+        return losses.consistency(read(noisy), teacher, where)
 
     return loss
 

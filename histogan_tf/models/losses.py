@@ -28,6 +28,11 @@ def labelled(target: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.reduce_max(target, axis=[1, 2, 3]) > 0, tf.float32)
 
 
+def gaps(target: tf.Tensor) -> tf.Tensor:
+    """How much of each pixel has no label, 0 to 1: [B, H, W]."""
+    return 1.0 - tf.reduce_sum(target, axis=-1)
+
+
 def _mean(values: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(values, axis=[1, 2])
 
@@ -51,12 +56,15 @@ def generated(logits: tf.Tensor) -> tf.Tensor:
     return _mean(-log_p[..., -1])
 
 
-def real(logits: tf.Tensor) -> tf.Tensor:
-    """-log(1 - p_generated), for real pixels without a label: [B]."""
+def real(logits: tf.Tensor, where: tf.Tensor | float = 1.0) -> tf.Tensor:
+    """-log(1 - p_generated), for real pixels without a label: [B].
+
+    `where` weighs each pixel, [B, H, W].
+    """
     logits = tf.cast(logits, tf.float32)
     all_classes = tf.reduce_logsumexp(logits, axis=-1)
     true_classes = tf.reduce_logsumexp(logits[..., :-1], axis=-1)
-    return _mean(all_classes - true_classes)
+    return _mean(where * (all_classes - true_classes))
 
 
 def soft_dice(logits: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
@@ -73,10 +81,15 @@ def soft_dice(logits: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     return 1.0 - tf.reduce_mean((2 * both + 1.0) / (either + 1.0), axis=-1)
 
 
-def consistency(logits: tf.Tensor, teacher: tf.Tensor) -> tf.Tensor:
-    """Mean square difference of probabilities (mean teacher): [B]."""
+def consistency(
+    logits: tf.Tensor, teacher: tf.Tensor, where: tf.Tensor | float = 1.0
+) -> tf.Tensor:
+    """Mean square difference of probabilities (mean teacher): [B].
+
+    `where` weighs each pixel, [B, H, W].
+    """
     p = tf.nn.softmax(tf.cast(logits, tf.float32))
-    return _mean(tf.reduce_sum(tf.square(p - teacher), axis=-1))
+    return _mean(where * tf.reduce_sum(tf.square(p - teacher), axis=-1))
 
 
 def confident(probabilities: tf.Tensor, threshold: float) -> tf.Tensor:

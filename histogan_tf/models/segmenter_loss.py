@@ -6,7 +6,8 @@ Out: loss terms per image [B].
 The coarser opinion that a stage's segmenter refines is simulated while it
 trains (stages are independent): half of the labelled images show it their
 own mask at half size, blended in patches with another class; the other half,
-and unlabelled images, show none.
+and unlabelled images, show none. Stage 0, below which there is none, never
+sees one.
 
 The student reads its images in the stains of others (`other_stain.py`).
 """
@@ -36,6 +37,7 @@ class SegmenterLosses:
 def segmenter_losses(
     segmenter: Segmenter,
     batch: dict[str, tf.Tensor],
+    opinion: tf.Tensor,
     weights: tf.Tensor,
     teacher: tf.Tensor,
     view: View,
@@ -46,18 +48,17 @@ def segmenter_losses(
     Args:
       segmenter: the student.
       batch: image, labels, style and seed as in `stage.py`.
+      opinion: what the student is shown of a coarser one, [B, H, W, N].
       weights: class weights [N].
       teacher: the averaged segmenter's probabilities [B, H, W, N].
       view: what the student sees of the images.
       training: whether it reads by the batch's own statistics.
     """
     labels = batch["labels"]
-    has_label = losses.labelled(labels)
-    opinion = simulated_opinion(batch)
     logits = segmenter(view(batch), opinion, training=training)
     return SegmenterLosses(
         lessons.fit(logits, labels, weights),
-        (1.0 - has_label) * losses.consistency(logits, teacher),
+        losses.consistency(logits, teacher, losses.gaps(labels)),
     )
 
 

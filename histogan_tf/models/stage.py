@@ -28,7 +28,10 @@ from histogan_tf.models.generator import Generator, noise_fields
 from histogan_tf.models.optimizers import adam
 from histogan_tf.models.other_stain import Batch, View, as_it_is
 from histogan_tf.models.segmenter import Segmenter, no_opinion
-from histogan_tf.models.segmenter_loss import segmenter_losses
+from histogan_tf.models.segmenter_loss import (
+    segmenter_losses,
+    simulated_opinion,
+)
 
 _TERMS = (
     "critic/classes",
@@ -143,6 +146,12 @@ class StageModel(tf.keras.Model):
             return None, None
         return coarse_view.views(batch, self.loss_settings.coarse_noise)
 
+    def coarse_opinion(self, batch: Batch) -> tf.Tensor:
+        """What the segmenter is shown as the coarser stage's: see there."""
+        if self.index == 0:
+            return no_opinion(batch["image"], self.classes)
+        return simulated_opinion(batch)
+
     def teach(self, batch: Batch, training: bool = False) -> tf.Tensor:
         """The averaged segmenter's probabilities [B, c, c, N].
 
@@ -180,9 +189,8 @@ class StageModel(tf.keras.Model):
         # the spectral norms have just been brought up to date.
         on_painted = self.critic(painted)
         labels = batch["labels"]
-        unlabelled = 1.0 - losses.labelled(labels)
         semi = settings.unlabelled * (
-            unlabelled * losses.real(on_real)
+            losses.real(on_real, losses.gaps(labels))
             + losses.cross_entropy(on_real, sure, weights)
         )
         classes = losses.cross_entropy(on_real, labels, weights)
@@ -259,7 +267,13 @@ class StageModel(tf.keras.Model):
         """The segmenter's loss terms on real and painted images."""
         settings, weights = self.loss_settings, self.class_weights
         per_image = segmenter_losses(
-            self.segmenter, batch, weights, opinion, self.view, training
+            self.segmenter,
+            batch,
+            self.coarse_opinion(batch),
+            weights,
+            opinion,
+            self.view,
+            training,
         )
         painted = tf.stop_gradient(painted)
         none = no_opinion(painted, self.classes)
