@@ -24,15 +24,19 @@ def from_dict(
     """Settings from JSON values.
 
     Args:
-      values: nested dictionaries; lists are taken whole.
+      values: nested dictionaries; as many stages as the base has change them
+        one by one, another number replaces them.
       source: file or flag that the values came from, for error messages.
       base: gives the fields left out, at any depth; Config() by default.
 
     Raises:
-      InputError: an unknown key, a value of a wrong type or out of range.
+      InputError: an unknown key, a value of a wrong type or out of range; a
+        base is given, and other stages than its own leave out a field.
     """
-    whole = _over(to_dict(base or Config()), values)
-    return _build(Config, whole, source, "")
+    old = to_dict(base or Config())
+    if base:
+        _check_stages(old["stages"], values.get("stages"), source)
+    return _build(Config, _over(old, values), source, "")
 
 
 def override(config: Config, assignments: list[str]) -> Config:
@@ -63,9 +67,25 @@ def first_difference(old: Config, new: Config) -> str | None:
 
 def _over(base: Any, values: Any) -> Any:
     # Not the fields' own defaults: a judge's differ from a segmenter's.
+    if isinstance(base, list) and isinstance(values, list):
+        same = len(base) == len(values)
+        return [*map(_over, base, values)] if same else values
     if not isinstance(base, dict) or not isinstance(values, dict):
         return values
     return base | {k: _over(base.get(k), v) for k, v in values.items()}
+
+
+def _check_stages(old: list[dict], new: Any, source: str) -> None:
+    """Raises InputError if other stages would lack what the old ones state."""
+    if not isinstance(new, list) or len(new) == len(old):
+        return
+    for index, stage in enumerate(new):
+        left_out = old[0].keys() - stage if isinstance(stage, dict) else ()
+        for field in sorted(left_out):
+            raise InputError(
+                f"{source}: stages.{index}.{field}: left out; {len(new)} stages"
+                f" in place of {len(old)} must state every field"
+            )
 
 
 def _flat(value: Any, path: str = "") -> dict[str, Any]:

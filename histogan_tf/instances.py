@@ -1,7 +1,8 @@
 """Objects of a class mask as rows of a table: area, perimeter, centroid.
 
 In: class mask uint8 [H, W], the class table, um/px. Out: an `Instance` for each
-object that `outlines.py` would draw, in um from the mask's top left corner.
+object that `outlines.py` would draw, with the number that its name has there,
+in um from the mask's top left corner or, of slides, from where QuPath counts.
 
 Area counts the object's pixels. Perimeter is the length of its outer border as
 `outlines.outline` draws it, holes left out: exact for rectangles, a few per
@@ -34,7 +35,11 @@ class Instance:
 
 
 def instances(
-    mask: np.ndarray, table: ClassTable, chosen: Sequence[int], mpp: float
+    mask: np.ndarray,
+    table: ClassTable,
+    chosen: Sequence[int],
+    mpp: float,
+    origin: tuple[float, float] = (0.0, 0.0),
 ) -> Iterator[Instance]:
     """Measures the objects of the chosen classes.
 
@@ -43,7 +48,9 @@ def instances(
       table: the classes, with the boundary that keeps objects apart.
       chosen: class ids that make objects.
       mpp: um/px of the mask.
+      origin: y and x in um, from the mask's corner, that count as (0, 0).
     """
+    top_um, left_um = origin
     found = outlines.objects(mask, table, chosen)
     for number, (info, inside, top, left) in enumerate(found, 1):
         rows, columns = np.nonzero(inside)
@@ -53,8 +60,8 @@ def instances(
             info.name,
             len(rows) * mpp**2,
             _outer_length(outlines.outline(inside)) * mpp,
-            (columns.mean() + left + 0.5) * mpp,
-            (rows.mean() + top + 0.5) * mpp,
+            (columns.mean() + left + 0.5) * mpp - left_um,
+            (rows.mean() + top + 0.5) * mpp - top_um,
         )
 
 

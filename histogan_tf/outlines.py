@@ -3,7 +3,8 @@
 In: class mask uint8 [H, W] and the class table. Out: a FeatureCollection with
 one Feature an object, as QuPath 0.5 writes annotations (classification with
 name and colour), in px of the mask or, with `scale`, of the slide's level 0.
-(0, 0) is the top left corner.
+(0, 0) is the top left corner. An object's name is its class and its number,
+which is its id in the table of `instances.py`.
 
 An object is an 8-connected part of one class, grown over the boundary class
 where there is one (`metrics/labels.py`); boundary between two classes goes to
@@ -45,9 +46,10 @@ def feature_collection(
         `Slide.origin` has them.
     """
     features = []
-    for info, inside, top, left in objects(mask, table, chosen):
+    found = objects(mask, table, chosen)
+    for number, (info, inside, top, left) in enumerate(found, 1):
         shape = _placed(outline(inside, top, left), scale, origin)
-        features.append(_feature(shape, info))
+        features.append(_feature(shape, info, number))
     return {"type": "FeatureCollection", "features": features}
 
 
@@ -143,13 +145,14 @@ def _objects(
 
 
 def _feature(
-    shape: geometry.base.BaseGeometry, info: ClassInfo
+    shape: geometry.base.BaseGeometry, info: ClassInfo, number: int
 ) -> dict[str, Any]:
     return {
         "type": "Feature",
         "geometry": geometry.mapping(shape),
         "properties": {
             "objectType": "annotation",
+            "name": f"{info.name} {number}",
             "classification": {"name": info.name, "color": list(info.color)},
         },
     }

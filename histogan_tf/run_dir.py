@@ -68,7 +68,7 @@ class RunDir:
 
     @property
     def samples(self) -> pathlib.Path:
-        """Pictures made while training and evaluating."""
+        """`<phase>.png`: the newest look at a phase while it trains."""
         return self.root / "samples"
 
     def phase(self, name: str) -> pathlib.Path:

@@ -15,7 +15,7 @@ fails at once if it cannot be loaded.
 import json
 import pathlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
@@ -45,8 +45,7 @@ flags.DEFINE_string("output", None, "folder to make")
 flags.DEFINE_float(
     "mpp",
     None,
-    "um/px of the input; else images' TIFFs state it, and masks are at the"
-    " model's",
+    "um/px of the input; else its TIFFs state it, or masks are at the model's",
     0.01,
     100,
 )
@@ -109,6 +108,7 @@ def segment(client: "ServingClient") -> None:
     card, windows = prepare(client)
     work = client_segment.Segmenting(client, card, windows, flags.FLAGS.mpp)
     paths = readable(IMAGE_EXTENSIONS, work.read)
+    tell(note for path in paths for note in work.notes(path))
     with (
         atomic_directory(flags.FLAGS.output) as folder,
         progress_bar("segment") as show,
@@ -139,6 +139,7 @@ def generate(client: "ServingClient") -> None:
     work = client_generate.Generating(client, card, windows, values.mpp, style)
     work.style("", 0)
     paths = readable(MASK_EXTENSIONS, work.read)
+    tell(work.guessed(paths))
     seeds = range(values.seed, values.seed + values.samples)
     total = len(paths) * len(seeds)
     with (
@@ -180,6 +181,7 @@ def metadata(client: "ServingClient") -> None:
 
 def prepare(client: "ServingClient") -> tuple["Card | None", "Windows"]:
     """Asks for the model's card; fails early if the server cannot answer."""
+    from histogan_tf.files import check_free
     from serving import client_card
     from serving.client_windows import Windows
 
@@ -188,8 +190,15 @@ def prepare(client: "ServingClient") -> tuple["Card | None", "Windows"]:
     for name in ("input", "output"):
         if not flags.FLAGS[name].value:
             raise InputError(f"--{name}: {flags.FLAGS.command} needs it")
+    check_free(flags.FLAGS.output)
     card, pixels = client_card.ask(client), flags.FLAGS.tile_pixels
     return card, Windows(min(pixels, card.max_pixels) if card else pixels)
+
+
+def tell(notes: Iterable[str]) -> None:
+    """Prints notes beside the output."""
+    for note in notes:
+        print(note, file=sys.stderr)
 
 
 def readable(

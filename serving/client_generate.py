@@ -42,8 +42,8 @@ class Style:
 class Generating:
     """How masks are sent.
 
-    `mpp` is um/px of the masks; None: the model's. `fixed` is the style of
-    all; None: drawn.
+    `mpp` is um/px of the masks; None: what their TIFFs state, else the
+    model's. `fixed` is the style of all; None: drawn.
     """
 
     client: ServingClient
@@ -73,10 +73,25 @@ class Generating:
                 f"nothing but 0 and {IGNORE}; class ids are wanted, as"
                 " trainer.segment writes them, not raw values",
             )
-        mask = raw.astype(np.uint8)
-        if self.card and self.mpp:
-            mask = rescale.mask_to(mask, self.mpp, self.card.mpp)
+        mask, mpp = raw.astype(np.uint8), self.scale(path)
+        if self.card and mpp:
+            mask = rescale.mask_to(mask, mpp, self.card.mpp)
         return mask
+
+    def scale(self, path: pathlib.Path) -> float | None:
+        """um/px of a mask, None where nobody states it."""
+        return self.mpp or images.read_mpp(path)
+
+    def guessed(self, paths: list[pathlib.Path]) -> list[str]:
+        """A note on masks whose um/px is stated by nobody; else nothing."""
+        bare = [path for path in paths if not self.scale(path)]
+        if not bare or not self.card:
+            return []
+        others = f", nor in {len(bare) - 1} more" if bare[1:] else ""
+        return [
+            f"{bare[0]}: no um/px in the file{others}; taken as"
+            f" {self.card.mpp:g}, the model's (--mpp states another)"
+        ]
 
     def style(self, name: str, seed: int) -> Style:
         """The style of one image.
@@ -110,6 +125,7 @@ class Generating:
         return {
             "file": file,
             "mask": str(path),
+            "mask_mpp": self.scale(path),
             "seed": seed,
             "style_name": style.name,
             "style": vector,

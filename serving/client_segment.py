@@ -57,6 +57,12 @@ class Segmenting:
             )
         return image, mpp
 
+    def notes(self, path: pathlib.Path) -> list[str]:
+        """What is odd in an image's um/px."""
+        if not self.card:
+            return []
+        return images.file_notes(path, self.mpp, self.card.mpp)
+
     def segment(self, path: pathlib.Path, folder: pathlib.Path) -> dict:
         """Writes one image's mask; returns its entry of segmentation.json."""
         image, mpp = self.read(path)

@@ -48,7 +48,8 @@ def scores(export: pathlib.Path, data: str | Place, split: str) -> Scores:
     paths = records.shard_paths(split, "labelled")
     if not paths:
         raise InputError(f"{data}: split {split!r} has no labelled images")
-    confusions = confusion_of(export, paths)
+    with manifest.naming_damage(records):
+        confusions = confusion_of(export, paths)
     check_classes(export, records.classes.names, confusions.shape[-1])
     found = segmentation.score(confusions)
     by_class = {

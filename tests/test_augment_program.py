@@ -131,15 +131,48 @@ def test_masks_without_a_known_pixel_are_not_drawn_from(
     assert code == 2 and "the training masks are ignored all over" in err
 
 
-def test_too_few_good_pairs(augment, tmp_path):
+def test_no_good_pair(augment, tmp_path):
     code, _, err = augment(count=1, consistency=0.999)
-    assert code == 2 and "5 pairs were dropped and 0 kept" in err
+    assert code == 2 and "5 pairs were dropped and none kept" in err
     assert not (tmp_path / "out").exists()
+
+
+def test_too_few_good_pairs_are_written_all_the_same(
+    augment, tmp_path, monkeypatch
+):
+    from trainer import augment as program
+
+    make, calls = program.make_pair, []
+
+    def the_first(work, folder, place, attempt):
+        calls.append(attempt)
+        if attempt:
+            return {"recipe": "resampled", "consistency": 0.1}
+        return make(work, folder, place, attempt)
+
+    monkeypatch.setattr(program, "make_pair", the_first)
+    code, out, err = augment(count=2)
+    # Four times two may be dropped; the next one ends it.
+    assert code == 0 and calls == list(range(10))
+    assert "only 1 of 2 pairs" in err and "1 pairs kept, 9 dropped" in out
+    told = json.loads((tmp_path / "out" / "augment.json").read_text())
+    assert (told["wanted"], told["kept"], told["dropped"]) == (2, 1, 9)
+
+
+@pytest.mark.parametrize("here", ["file", "folder"])
+def test_an_output_that_exists_is_refused_first(augment, tmp_path, here):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mine").write_text("")
+    out = out / "mine" if here == "file" else out
+    code, _, err = augment(output=out, recipes="bent")
+    assert code == 2 and f"{out}: exists already" in err
 
 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
+        ({"recipes": ""}, "--recipes ''; allowed: resampled"),
         ({"recipes": "bent"}, "--recipes 'bent'; allowed: resampled"),
         ({"count": 0}, "--count"),
         ({"run_dir": "/nowhere"}, "/nowhere/config.json"),

@@ -1,6 +1,7 @@
 """Settings as JSON: round trips, overrides, errors that name the key."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -39,6 +40,28 @@ def test_fields_left_out_come_from_the_base():
     assert found.segmenter.network == NetworkConfig((6, 8), 2)
     assert found.segmenter.crop == base.segmenter.crop == 16
     assert found.stages == base.stages
+
+
+def test_stages_of_the_bases_number_change_one_by_one():
+    base = presets.tiny()
+    values = {"stages": [{"steps": 70}, {"critic": {"blocks": 2}}]}
+    found = config_json.from_dict(values, "f.json", base)
+    first, second = base.stages
+    critic = replace(second.critic, blocks=2)
+    wanted = (replace(first, steps=70), replace(second, critic=critic))
+    assert found.stages == wanted
+
+
+def test_other_stages_must_be_whole():
+    base = presets.tiny()
+    stages = config_json.to_dict(base)["stages"]
+    found = config_json.from_dict({"stages": stages[1:]}, "f.json", base)
+    assert found.stages == base.stages[1:]
+    del stages[0]["reconstruction"]
+    with pytest.raises(InputError) as error:
+        config_json.from_dict({"stages": stages[:1]}, "f.json", base)
+    message = "f.json: stages.0.reconstruction: left out; 1 stages in place of"
+    assert str(error.value).startswith(message)
 
 
 @pytest.mark.parametrize(

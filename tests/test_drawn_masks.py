@@ -12,6 +12,7 @@ from programs import run_line, run_program
 from histogan_tf import canvas, window_paint
 from histogan_tf.data import classes, images, phantom, png
 from histogan_tf.errors import InputError
+from trainer import drawn_masks
 from trainer.canvas_masks import MaskReader
 from trainer.drawn_masks import DrawnMasks
 
@@ -256,6 +257,13 @@ def test_broken_files_and_slides(synthesize, drawn, real_data, tmp_path):
         values |= {} if reference else {"canvas_size": "9x9"}
         code, _, err = synthesize(masks=masks, output=tmp_path / "o", **values)
         assert code == 2 and message in err and err.count("\n") == 1
+
+
+def test_json_is_an_annotation_where_it_is_asked_for():
+    for source in ("folder", "folder/*", "a/*.geojson"):
+        assert drawn_masks.endings(source) == (".geojson", ".xml")
+    for source in ("areas/*.json", "areas/a.JSON"):
+        assert ".json" in drawn_masks.endings(source)
 
 
 def test_the_slide_of_another_name(drawn, tmp_path):

@@ -36,6 +36,13 @@ def test_rectangles_by_hand():
     assert two.centroid_y_um == pytest.approx((13 * 30 - 12.5) / 29 * 0.5)
 
 
+def test_centroids_from_where_qupath_counts():
+    mask = np.zeros((20, 30), np.uint8)
+    mask[2:6, 3:13] = 1
+    (one,) = instances.instances(mask, TABLE, (1,), 0.5, (1.5, 40.0))
+    assert (one.centroid_x_um, one.centroid_y_um) == (4 - 40, 2 - 1.5)
+
+
 def test_the_boundary_parts_touching_objects():
     mask = np.zeros((12, 20), np.uint8)
     mask[2:10, 2:18] = 1

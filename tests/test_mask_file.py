@@ -147,6 +147,23 @@ def test_extents_in_um(tmp_path, slide):
     mask.close()
 
 
+@pytest.mark.parametrize("mask", [(4006, 4004), (4004, 4006), (3996, 4005)])
+def test_a_finer_mask_of_a_canvas_that_was_rounded(tmp_path, mask):
+    """A mask at 0.5 um/px, painted at 5, laid over the canvas."""
+    height, width = (round(n / 10) for n in mask)
+    canvas = np.zeros((height, width, 3), np.uint8)
+    images.write_png(tmp_path / "canvas.png", canvas)
+    images.write_png(tmp_path / "mask.png", np.full(mask, 9, np.uint8))
+    with slides.open_slide(tmp_path / "canvas.png", 5.0) as slide:
+        found = overlays.open_overlay(tmp_path / "mask.png", TABLE, slide, 5.0)
+        assert found.mpp == pytest.approx(0.5, rel=0.002)
+        found.close()
+        wrong = np.full((mask[0] - 60, mask[1]), 9, np.uint8)
+        images.write_png(tmp_path / "mask.png", wrong)
+        with pytest.raises(InputError, match="cover the same area"):
+            overlays.open_overlay(tmp_path / "mask.png", TABLE, slide, 5.0)
+
+
 def test_values_in_no_class(tmp_path, slide):
     images.write_png(tmp_path / "mask.png", RAW + np.uint8(3))
     mask = mask_file.open_mask(tmp_path / "mask.png", TABLE, slide)

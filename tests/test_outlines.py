@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from histogan_tf import outlines
+from histogan_tf import instances, outlines
 from histogan_tf.data import annotations, geojson
 from histogan_tf.data.class_info import ClassInfo
 from histogan_tf.data.classes import ClassTable
@@ -75,6 +75,11 @@ def test_one_feature_an_object():
     found = outlines.feature_collection(mask, table(), (1, 2))["features"]
     names = [f["properties"]["classification"]["name"] for f in found]
     assert names == ["gland", "gland", "lumen"]
+    named = [f["properties"]["name"] for f in found]
+    assert named == ["gland 1", "gland 2", "lumen 3"]
+    # By which a row of the table is found.
+    rows = instances.instances(mask, table(), (1, 2), 1.0)
+    assert named == [f"{row.class_name} {row.id}" for row in rows]
     assert found[2]["properties"]["classification"]["color"] == [2, 4, 3]
     ring = found[2]["geometry"]["coordinates"][0]
     assert set(map(tuple, ring)) == {(2, 6), (4, 6), (4, 8), (2, 8)}
@@ -135,6 +140,7 @@ def test_a_feature_is_as_qupath_writes_it():
     assert found["type"] == "Feature"
     assert found["properties"] == {
         "objectType": "annotation",
+        "name": "gland 1",
         # QuPath 0.5 refuses a class with a name and no colour.
         "classification": {"name": "gland", "color": [1, 2, 3]},
     }

@@ -158,6 +158,10 @@ def test_a_tiff_states_its_own_scale(segment, pictures, tmp_path):
     )
     assert code == 0
     assert "a.tif: states 2.5 um/px, --mpp 2.4 is used\n" in err
+    code, _, err = segment(
+        images=tmp_path / "a.tif", output=tmp_path / "coarse", mpp=9
+    )
+    assert code == 0 and "9 um/px is coarser than the 5 um/px" in err
 
 
 def test_missing_scale_names_file_and_flag(segment, pictures, tmp_path):

@@ -90,12 +90,14 @@ def test_the_printed_command_shows_the_result(
 def test_another_scale_than_the_slides_is_said_once(slide, capsys):
     def say(mpp):
         request = Request("out", mpp, 64, True, False, False, False, (1,))
-        segment_slides._checked([slide], request)
+        segment_slides._checked([slide], request, 2.45)
         return capsys.readouterr().err
 
-    assert "states" not in say(None) + say(2.46)
+    assert not say(None) + say(2.46)
     line = f"{slide}: states 2.5 um/px, --mpp 2.4 is used"
     assert say(2.4).count(line) == 1
+    line = f"{slide}: 2.6 um/px is coarser than the 2.45 um/px that the"
+    assert say(2.6).count(line) == 1
 
 
 def check_record(out, mask):

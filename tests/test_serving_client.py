@@ -163,6 +163,39 @@ def test_generate(client, masks, tmp_path):
         )
 
 
+def test_um_px_of_masks(client, masks, tmp_path):
+    code, _, err = client("generate", Model())
+    assert code == 0
+    assert "a.png: no um/px in the file; taken as 2, the model's" in err
+    fine = np.kron(masks, np.ones((4, 4), np.uint8))
+    stated = {"resolution": (20000, 20000), "resolutionunit": "CENTIMETER"}
+    tifffile.imwrite(tmp_path / "a.tif", fine, **stated)  # 0.5 um/px
+    for given in ({}, {"mpp": 0.5}):
+        out = tmp_path / f"{len(given)}"
+        values = {"input": tmp_path / "a.tif", "output": out} | given
+        code, _, err = client("generate", Model(), **values)
+        assert code == 0 and "no um/px" not in err
+        (entry,) = json.loads((out / "synthesis.json").read_text())["images"]
+        assert entry["mask_mpp"] == 0.5
+        np.testing.assert_array_equal(
+            images.read_image(out / "a_0.png"),
+            images.read_image(tmp_path / "out" / "a_0.png"),
+        )
+
+
+def test_an_image_coarser_than_the_model_is_noted(client, pictures):
+    code, _, err = client("segment", Model(), mpp=2.1)
+    assert code == 0 and err.count("is coarser than the 2 um/px") == 2
+
+
+def test_an_output_that_exists_is_refused_first(client, pictures, tmp_path):
+    model = Model()
+    given = {"mpp": 2, "output": tmp_path / "in"}
+    code, _, err = client("segment", model, **given)
+    assert code == 2 and f"{tmp_path}/in: exists already" in err
+    assert "check" not in err and model.sizes == []
+
+
 @pytest.mark.parametrize("tile_pixels", [20**2, 17**2, 33**2])
 def test_large_masks_go_in_exact_windows(client, masks, tmp_path, tile_pixels):
     model = Model()

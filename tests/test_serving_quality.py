@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import pytest
 import serving_exports
@@ -39,6 +40,18 @@ def test_scores_of_one_class_everywhere(export, phantom_records):
 def test_a_split_without_labels(export, phantom_records):
     with pytest.raises(InputError, match="split 'train' has no labelled"):
         quality.scores(export, phantom_records, "train")
+
+
+def test_damaged_records(export, phantom_records, tmp_path):
+    copy = tmp_path / "records"
+    shutil.copytree(phantom_records, copy)
+    records = manifest.load(copy)
+    (shard, *_) = records.shard_paths("test", "labelled")
+    content = bytearray(shard.read_bytes())
+    content[-9] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(InputError, match=f"{shard}: SHA-256 is "):
+        quality.scores(export, copy, "test")
 
 
 def test_other_models(phantom_records, tmp_path):

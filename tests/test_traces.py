@@ -33,7 +33,9 @@ def watch_of(phase, every):
     }
     data = tf.data.Dataset.from_tensors(tile)
     palette = np.zeros([2, 3], np.uint8)
-    look = watching.Look(Tiles(data, 1), ("a", "b"), palette, every, "")
+    look = watching.Look(
+        Tiles(data, 1), ("a", "b"), palette, every, "", phase.folder
+    )
     shown = bars.Bars([phase], Console(file=io.StringIO()))
     return watching.Watch(phase, look, shown)
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 from rich.console import Console
 
 from histogan_tf.config import NetworkConfig
+from histogan_tf.data import images
 from histogan_tf.data.dataset import Tiles
 from histogan_tf.models.segmenter import Segmenter
 from histogan_tf.report import events
@@ -58,6 +59,11 @@ class Constant(tf.keras.Model):
         return tf.one_hot(tf.ones_like(image[..., 0], tf.int32), 2) * 9.0
 
 
+def make_look(tiles, names, every, folder):
+    samples = folder / "samples"
+    return watching.Look(tiles, names, PALETTE, every, "    {}", samples)
+
+
 def test_curves_scores_and_pictures(tmp_path):
     labels = np.zeros((16, 20, 2), np.uint8)
     labels[:, :5, 0], labels[:, 5:, 1] = 255, 255
@@ -67,7 +73,7 @@ def test_curves_scores_and_pictures(tmp_path):
         "style": np.zeros(6, np.float32),
     }
     data = tf.data.Dataset.from_tensors(tile).repeat(2)
-    look = watching.Look(Tiles(data, 2), ("rim", "core"), PALETTE, 4, "    {}")
+    look = make_look(Tiles(data, 2), ("rim", "core"), 4, tmp_path)
     phase = Phase("judge", tmp_path, 6, 3, list, list)
     rate = types.SimpleNamespace(learning_rate=tf.constant(0.25))
     model = types.SimpleNamespace(
@@ -91,7 +97,12 @@ def test_curves_scores_and_pictures(tmp_path):
     np.testing.assert_allclose(curves["validation/dice/rim"].values, 0)
     assert set(curves["learning_rate/segmenter"].values) == {0.25}
     assert min(curves["speed/images_per_second"].values) > 0
-    (grid, _) = pictures_of(tmp_path / "events")
+    (grid, last) = pictures_of(tmp_path / "events")
+    tags = [tag for tag, _ in pictures_and_tags(tmp_path / "events")]
+    assert tags == ["real | mask | segmentation"] * 2
+    (path,) = (tmp_path / "samples").iterdir()
+    assert path.name == "judge.png"
+    np.testing.assert_array_equal(images.read_image(path), last)
     # Two rows of real | mask | segmentation, 16 px each, gaps of 4.
     assert grid.shape == (36, 56, 3)
     assert (grid[0, 0] == 90).all()
@@ -106,7 +117,7 @@ def test_of_a_large_tile_a_part_is_looked_at(tmp_path, monkeypatch):
     labels[12:], labels[:, 12:] = (255, 0), (255, 0)  # what is not read
     tile = {"image": np.full((16, 20, 3), 90, np.uint8), "labels": labels}
     data = tf.data.Dataset.from_tensors(tile)
-    look = watching.Look(Tiles(data, 1), ("rim", "core"), PALETTE, 4, "")
+    look = make_look(Tiles(data, 1), ("rim", "core"), 4, tmp_path)
     phase = Phase("judge", tmp_path, 6, 3, list, list)
     model = types.SimpleNamespace(average_segmenter=Constant())
     with Bars([phase], Console(file=io.StringIO())) as bars:
@@ -119,13 +130,18 @@ def test_of_a_large_tile_a_part_is_looked_at(tmp_path, monkeypatch):
 
 
 def pictures_of(folder):
+    return [image for _, image in pictures_and_tags(folder)]
+
+
+def pictures_and_tags(folder):
     found = []
     for path in sorted(folder.glob("*tfevents*")):
         for event in tf.compat.v1.train.summary_iterator(str(path)):
             for value in event.summary.value:
                 if value.metadata.plugin_data.plugin_name == "images":
-                    found.append(tf.io.decode_png(value.tensor.string_val[2]))
-    return [image.numpy() for image in found]
+                    image = tf.io.decode_png(value.tensor.string_val[2])
+                    found.append((value.tag, image.numpy()))
+    return found
 
 
 def test_a_real_segmenter_can_be_looked_at(tmp_path):
@@ -136,7 +152,7 @@ def test_a_real_segmenter_can_be_looked_at(tmp_path):
         "style": np.zeros(6, np.float32),
     }
     data = tf.data.Dataset.from_tensors(tile)
-    look = watching.Look(Tiles(data, 1), ("a", "b"), PALETTE, 1, "")
+    look = make_look(Tiles(data, 1), ("a", "b"), 1, tmp_path)
     phase = Phase("judge", tmp_path, 1, 1, list, list)
     with Bars([phase], Console(file=io.StringIO())) as bars:
         watch = watching.Watch(phase, look, bars)
@@ -164,7 +180,7 @@ def test_a_deep_generator_paints_what_it_can(tmp_path, side, colour):
         "style": np.zeros(6, np.float32),
     }
     data = tf.data.Dataset.from_tensors(tile)
-    look = watching.Look(Tiles(data, 1), ("a", "b"), PALETTE, 1, "")
+    look = make_look(Tiles(data, 1), ("a", "b"), 1, tmp_path)
     phase = Phase("stages/0", tmp_path, 1, 1, list, list)
     model = types.SimpleNamespace(
         average_segmenter=Constant(),
@@ -177,7 +193,9 @@ def test_a_deep_generator_paints_what_it_can(tmp_path, side, colour):
         watch.begin(model, 0)
         watch.log(1, {"critic/a": 1.0})
         watch.end()
-    (grid,) = pictures_of(tmp_path / "events")
+    ((tag, grid),) = pictures_and_tags(tmp_path / "events")
+    assert tag == "real | mask | synthetic | segmentation"
+    assert (tmp_path / "samples" / "stages_0.png").exists()
     shown = side // 16 * 16
     # The third of real | mask | synthetic | segmentation, gaps of 4.
     assert grid.shape == (shown, 4 * shown + 12, 3)

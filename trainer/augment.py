@@ -8,16 +8,17 @@ warped, recombined) or from the final segmenter's reading of the unlabelled
 ones (predicted); each is painted in the stain of a training tile. A pair
 whose image the judge, which has seen real labelled images only, cannot read
 back (mean Dice below --consistency, or none as the mask is ignored all over) is
-dropped and counted.
+dropped and counted; when they are more than four times --count, those kept so
+far are written.
 
 Writes `images/<n>.png`, `masks/<n>.png` (class ids), `records/` (training
 records of the pairs, as trainer.ingest writes them) and `augment.json`: how
 each pair was made, its consistency, and how many were dropped.
 """
 
-import functools
 import json
 import pathlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -27,19 +28,18 @@ from absl import flags
 from histogan_tf import program
 from histogan_tf.errors import InputError
 from histogan_tf.progress_bar import progress_bar
+from trainer import augment_masks
+from trainer.augment_masks import Draw
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from histogan_tf.data.manifest import Manifest
     from histogan_tf.evaluation.trained import Trained
-    from histogan_tf.mask_recipes import NamedMask
     from histogan_tf.run_dir import RunDir
 
-PREDICTED = "predicted"
-_ALL = ["resampled", "warped", "recombined", PREDICTED]
-# Pairs tried for each one wanted, before it is said that too few are good.
-_PATIENCE = 4
+_ALL = ["resampled", "warped", "recombined", augment_masks.PREDICTED]
+# Pairs dropped for each one wanted before it ends; of so many at most where
+# none is good.
+_PATIENCE, _FIRST = 4, 25
 
 flags.DEFINE_string("run_dir", None, "trained run")
 flags.DEFINE_string("data", None, "records whose training masks are used")
@@ -62,8 +62,6 @@ flags.DEFINE_integer(
 flags.DEFINE_integer("seed", 0, "of all draws", 0)
 flags.mark_flags_as_required(["run_dir", "data", "output"])
 
-Draw = Callable[["np.random.Generator"], "NamedMask"]
-
 
 @dataclass(frozen=True)
 class Work:
@@ -79,27 +77,28 @@ def main() -> None:
     """Paints pairs until --count are good, writes them and their records."""
     from histogan_tf import run_dir
     from histogan_tf.data import manifest
-    from histogan_tf.files import atomic_directory
+    from histogan_tf.files import atomic_directory, check_free
 
     run = run_dir.open_run(flags.FLAGS.run_dir)
-    work = prepare(run, manifest.load(flags.FLAGS.data))
-    wanted = flags.FLAGS.count
+    data = manifest.load(flags.FLAGS.data)
+    check_free(flags.FLAGS.output)
+    with manifest.naming_damage(data):
+        work = prepare(run, data)
     with (
         atomic_directory(flags.FLAGS.output) as folder,
         progress_bar("paint") as show,
     ):
         for kind in ("images", "masks"):
             (folder / kind).mkdir()
-        kept: list[dict[str, Any]] = []
-        dropped: list[dict[str, Any]] = []
-        while len(kept) < wanted:
-            entry = make_pair(work, folder, len(kept), len(kept + dropped))
-            (kept if "file" in entry else dropped).append(entry)
-            show(len(kept), wanted, f"{len(dropped)} dropped")
-            if len(dropped) > _PATIENCE * wanted:
-                raise too_few(kept, dropped)
+        kept, dropped = make_pairs(work, folder, show)
         write_records(folder, run)
         write_summary(folder, run, kept, dropped)
+    if len(kept) < flags.FLAGS.count:
+        print(
+            f"only {len(kept)} of {flags.FLAGS.count} pairs; lower"
+            " --consistency, or train the pyramid for longer",
+            file=sys.stderr,
+        )
     print(
         f"{flags.FLAGS.output}: {len(kept)} pairs kept, {len(dropped)} dropped"
         f" (mean Dice of the judge below {work.least:g})"
@@ -115,73 +114,39 @@ def prepare(run: "RunDir", data: "Manifest") -> Work:
     """
     from histogan_tf.evaluation import tiles, trained
 
-    for name in flags.FLAGS.recipes:
+    for name in flags.FLAGS.recipes or [""]:
         if name not in _ALL:
             raise InputError(f"--recipes {name!r}; allowed: {', '.join(_ALL)}")
     tiles.check_classes(run.classes(), data.classes, flags.FLAGS.data)
     opened = trained.open_trained(run)
-    draws = _draws(run, data, opened)
+    draws = augment_masks.draws(
+        flags.FLAGS.recipes, run.config(), data, opened, flags.FLAGS.max_masks
+    )
     styles = run.read_json(run.data_path)["styles"]
     return Work(opened, draws, styles, flags.FLAGS.consistency)
 
 
-def _draws(
-    run: "RunDir", data: "Manifest", opened: "Trained"
-) -> dict[str, Draw]:
-    """The recipes that are wanted, with the masks that they start from."""
-    from histogan_tf.evaluation import tiles
-    from histogan_tf.mask_recipes import IGNORE, RECIPES, NamedMask, resampled
+def make_pairs(
+    work: Work, folder: pathlib.Path, show: Callable[[int, int, str], None]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Paints pairs until enough are good, or far too many are not.
 
-    most, draws = flags.FLAGS.max_masks, dict[str, Draw]()
-    wanted = [name for name in flags.FLAGS.recipes if name != PREDICTED]
-    if wanted:
-        known = [
-            NamedMask(tile.name, tile.mask)
-            for tile in tiles.each(data, "train", run.config(), most)
-            if (tile.mask != IGNORE).any()
-        ]
-        if not known:
-            raise InputError(
-                f"{flags.FLAGS.data}: the training masks are ignored all over;"
-                f" --recipes {PREDICTED} needs none"
-            )
-        draws = {n: functools.partial(RECIPES[n], known) for n in wanted}
-    if PREDICTED in flags.FLAGS.recipes:
-        masks = predicted_masks(run, data, opened, most)
-        draws[PREDICTED] = functools.partial(resampled, masks)
-    # In the order of the flag, by which recipes take turns.
-    return {name: draws[name] for name in flags.FLAGS.recipes}
+    Returns:
+      Entries of the pairs that were kept, and of those that were dropped.
 
-
-def predicted_masks(
-    run: "RunDir", data: "Manifest", opened: "Trained", most: int
-) -> list["NamedMask"]:
-    """The final segmenter's masks of unlabelled training images."""
-    from histogan_tf.data import dataset
-    from histogan_tf.evaluation import tiles
-    from histogan_tf.evaluation.trained import class_ids
-    from histogan_tf.mask_recipes import NamedMask
-
-    images = data.split("train").unlabelled.images
-    if not images:
-        raise InputError(
-            f"{flags.FLAGS.data}: no unlabelled training images; leave"
-            f" {PREDICTED} out of --recipes"
-        )
-    config, step = run.config(), tiles.step_of(len(images), most)
-    read = dataset.every_nth(
-        data.shard_paths("train", "unlabelled"),
-        dataset.Scale(
-            config.finest_mpp, config.stage_mpp(0), data.classes.count
-        ),
-        step,
-    )
-    return [
-        NamedMask(info.name, class_ids(opened.segmenter(tile["image"])))
-        for info, tile in zip(
-            images[::step], read.as_numpy_iterator(), strict=True
-        )
-    ]
+    Raises:
+      InputError: not one is good.
+    """
+    wanted = flags.FLAGS.count
+    kept: list[dict[str, Any]] = []
+    dropped: list[dict[str, Any]] = []
+    while len(kept) < wanted and len(dropped) <= _PATIENCE * wanted:
+        entry = make_pair(work, folder, len(kept), len(kept + dropped))
+        (kept if "file" in entry else dropped).append(entry)
+        show(len(kept), wanted, f"{len(dropped)} dropped")
+        if not kept and len(dropped) > _PATIENCE * min(wanted, _FIRST):
+            raise none_good(dropped)
+    return kept, dropped
 
 
 def make_pair(
@@ -224,13 +189,13 @@ def make_pair(
     return {"file": file} | entry
 
 
-def too_few(kept: list[dict], dropped: list[dict]) -> InputError:
+def none_good(dropped: list[dict]) -> InputError:
     """Says that the pyramid's tissue does not obey its masks."""
     best = max(entry["consistency"] or 0.0 for entry in dropped)
     return InputError(
         f"--consistency {flags.FLAGS.consistency:g}: {len(dropped)} pairs were"
-        f" dropped and {len(kept)} kept (best dropped {best:.2f}); lower it, or"
-        " train the pyramid for longer"
+        f" dropped and none kept (the best has {best:.2f}); lower it, or train"
+        " the pyramid for longer"
     )
 
 
@@ -271,6 +236,7 @@ def write_summary(
         "command": program.command_line("trainer.augment"),
         "run_dir": str(run.root),
         "mpp": run.config().finest_mpp,
+        "wanted": flags.FLAGS.count,
         "kept": len(kept),
         "dropped": len(dropped),
         "least_consistency": flags.FLAGS.consistency,

@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from histogan_tf.data.classes import ClassTable
     from histogan_tf.sources import Source
 
-# .json has other uses: a folder's are passed over, one that is named is read.
-EXTENSIONS = (".geojson", ".xml")
-_ENDINGS = (*EXTENSIONS, ".json")
+_JSON = ".json"
+_ENDINGS = (".geojson", ".xml", _JSON)
 _LARGEST = 10**6
 
 
@@ -90,6 +89,15 @@ class DrawnMasks:
                 "origin": list(frame.origin),
             }
         }
+
+
+def endings(source: str) -> tuple[str, ...]:
+    """Endings of annotations in a folder, a glob pattern or a file's path.
+
+    .json has other uses: it counts where the source itself ends so.
+    """
+    named = source.lower().endswith(_JSON)
+    return _ENDINGS if named else tuple(e for e in _ENDINGS if e != _JSON)
 
 
 def is_drawn(path: pathlib.Path) -> bool:

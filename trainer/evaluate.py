@@ -72,7 +72,7 @@ def main() -> None:
     data = manifest.load(flags.FLAGS.data)
     tiles.check_classes(run.classes(), data.classes, flags.FLAGS.data)
     settings = measure_settings()
-    with progress_bar("load") as show:
+    with manifest.naming_damage(data), progress_bar("load") as show:
         images = tiles.load(
             data, settings.split, run.config(), flags.FLAGS.max_images
         )

@@ -28,7 +28,8 @@ from trainer.team import Team
 _NEVER = -1
 _ADVICE = (
     "stopped, the last good checkpoint is kept; try a lower learning rate or"
-    " --precision float32"
+    " --precision float32 in a new --run_dir, into which finished phases may be"
+    " copied"
 )
 
 

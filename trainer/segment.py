@@ -96,10 +96,9 @@ class Work:
 def main() -> None:
     """Checks all images, segments them, prints where the results are."""
     from histogan_tf import run_dir
-    from histogan_tf.data import dicom_series
-    from histogan_tf.data.images import file_scale_note
+    from histogan_tf.data import dicom_series, images
     from histogan_tf.data.slides import EXTENSIONS
-    from histogan_tf.files import atomic_directory
+    from histogan_tf.files import atomic_directory, check_free
 
     input_files.check_scale("mpp", flags.FLAGS.mpp)
     run = run_dir.open_run(flags.FLAGS.run_dir)
@@ -111,13 +110,14 @@ def main() -> None:
         segment_slides_of(run, found)
         return
     runners.check_local("images; slides or --canvas are spread")
+    check_free(flags.FLAGS.output)
     work = prepare(run)
     with progress_bar("check") as show:
         paths, bad = input_files.readable(
             found, read_image, flags.FLAGS.skip_bad, show
         )
     for path in paths:
-        if note := file_scale_note(path, flags.FLAGS.mpp):
+        for note in images.file_notes(path, flags.FLAGS.mpp, work.finest):
             print(note, file=sys.stderr)
     with (
         atomic_directory(flags.FLAGS.output) as folder,

@@ -225,7 +225,8 @@ class SlideWork:
         mask, scale = segment_levels.object_mask(labels, _OBJECT_PIXELS, edge)
         mpp = self.network.finest * scale
         if table.boundary:
-            rows = instances.instances(mask, table, chosen, mpp)
+            row, column = (n * slide.mpp for n in slide.origin)
+            rows = instances.instances(mask, table, chosen, mpp, (row, column))
             self._write("instances", ".csv", instances.to_csv(rows))
         if self.request.geojson:
             found = outlines.feature_collection(

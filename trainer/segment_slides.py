@@ -58,7 +58,7 @@ def segment_all(
     """
     from histogan_tf import work_folder
 
-    states, bad = _checked(paths, request)
+    states, bad = _checked(paths, request, network.finest)
     good = [pathlib.Path(state["file"]) for state in states]
     work = asdict(request) | network.identity
     # A slide that turns out to be damaged may be left out afterwards.
@@ -122,14 +122,14 @@ def _slide_work(
 
 
 def _checked(
-    paths: list[pathlib.Path], request: Request
+    paths: list[pathlib.Path], request: Request, finest: float
 ) -> tuple[list[dict[str, Any]], list["UnreadableError"]]:
     """The states of the slides that can be read, and why others cannot."""
     states: dict[pathlib.Path, dict[str, Any]] = {}
     notes: list[str] = []
 
     def read(path: pathlib.Path) -> None:
-        states[path] = _state(path, request, notes)
+        states[path] = _state(path, request, finest, notes)
 
     with progress_bar("check") as show:
         good, bad = input_files.readable(paths, read, request.skip_bad, show)
@@ -139,13 +139,14 @@ def _checked(
 
 
 def _state(
-    path: pathlib.Path, request: Request, notes: list[str]
+    path: pathlib.Path, request: Request, finest: float, notes: list[str]
 ) -> dict[str, Any]:
     """What tells a slide from another; opens it, and may note its scale."""
-    from histogan_tf.data import slides
+    from histogan_tf.data import images, slides
 
     with slides.open_slide(path, request.mpp) as slide:
-        notes += [note] if (note := slide.scale_note) else []
+        coarse = images.coarse_note(path, slide.mpp, finest)
+        notes += filter(None, (slide.scale_note, coarse))
         # Not its hash: slides have gigabytes.
         state = path.stat()
         return {

@@ -101,18 +101,19 @@ def main() -> None:
     from histogan_tf import run_dir
     from histogan_tf.canvas import Canvas
     from histogan_tf.data.images import MASK_EXTENSIONS
-    from histogan_tf.files import atomic_directory
+    from histogan_tf.files import atomic_directory, check_free
 
     for name in ("mpp", "style_mpp"):
         input_files.check_scale(name, flags.FLAGS[name].value)
     run = run_dir.open_run(flags.FLAGS.run_dir)
-    endings = (*MASK_EXTENSIONS, *drawn_masks.EXTENSIONS)
+    endings = (*MASK_EXTENSIONS, *drawn_masks.endings(flags.FLAGS.masks))
     paths = input_files.find(flags.FLAGS.masks, endings)
     reader = mask_reader(run)
     if canvas_wanted(reader, paths):
         paint_canvases(run, reader, paths)
         return
     runners.check_local("images; canvases (--canvas) are spread")
+    check_free(flags.FLAGS.output)
     canvas = Canvas(run_dir.load_pyramid(run))
     read, style = reader.whole, style_source(run)
     with progress_bar("check") as show:

@@ -20,7 +20,7 @@ import os
 import pathlib
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -29,6 +29,7 @@ from histogan_tf.errors import InputError
 
 if TYPE_CHECKING:
     from histogan_tf.config import Config
+    from histogan_tf.data.manifest import Manifest
     from trainer.bars import Bars
     from trainer.loop import Phase, Watcher
     from trainer.sources import Source
@@ -40,7 +41,9 @@ flags.DEFINE_string("run_dir", None, "Folder of the run, new or to resume.")
 flags.DEFINE_enum(
     "preset", "demo", sorted(presets.PRESETS), "Settings to start from."
 )
-flags.DEFINE_string("config", None, "JSON file of settings, over the preset.")
+flags.DEFINE_string(
+    "config", None, "JSON file of settings; what it leaves out is the preset's."
+)
 flags.DEFINE_multi_string(
     "set", [], "One setting, as in --set stages.0.steps=100; may be repeated."
 )
@@ -57,8 +60,8 @@ flags.DEFINE_enum(
     "precision",
     "auto",
     ["auto", "float32", "bfloat16"],
-    "Arithmetic; auto takes an existing run's, else bfloat16 where all GPUs"
-    " (without any, the CPU) have it.",
+    "Arithmetic; auto takes that of --config, else an existing run's, else"
+    " bfloat16 where all GPUs (without any, the CPU) have it.",
 )
 flags.DEFINE_bool(
     "jit_compile",
@@ -88,11 +91,13 @@ def settings() -> "Config":
     """
     from histogan_tf import config_json
 
-    config = presets.PRESETS[FLAGS.preset]()
-    if FLAGS.config:
-        values = _merged(config_json.to_dict(config), _read(FLAGS.config))
-        config = config_json.from_dict(values, FLAGS.config)
-    changes = [f"precision={_precision()}", *FLAGS.set]
+    values = _read(FLAGS.config) if FLAGS.config else {}
+    config = config_json.from_dict(
+        values, f"--config {FLAGS.config}", presets.PRESETS[FLAGS.preset]()
+    )
+    changes = list(FLAGS.set)
+    if FLAGS.precision != "auto" or "precision" not in values:
+        changes.insert(0, f"precision={_precision()}")
     if FLAGS.seed is not None:
         changes.append(f"seed={FLAGS.seed}")
     return config_json.override(config, changes)
@@ -123,14 +128,6 @@ def _read(path: str) -> dict:
     return values
 
 
-def _merged(old: Any, new: Any) -> Any:
-    """`new` over `old`, key by key; lists (the stages) are replaced."""
-    if not (isinstance(old, dict) and isinstance(new, dict)):
-        return new
-    both = {key: _merged(old.get(key), value) for key, value in new.items()}
-    return old | both
-
-
 def main() -> None:
     """Trains; a worker that lost another starts again."""
     from trainer import rejoin
@@ -142,8 +139,23 @@ def main() -> None:
 
 
 def train() -> None:
-    """Opens or makes the run directory and trains its phases in order."""
+    """Trains on the records of --data."""
     from histogan_tf.data import manifest as manifests
+
+    if FLAGS.jit_compile and FLAGS.strategy != "one":
+        raise InputError(
+            f"--jit_compile with --strategy={FLAGS.strategy}: not allowed; use"
+            " it with --strategy=one"
+        )
+    manifest = manifests.load(FLAGS.data)
+    if FLAGS.verify_data:
+        manifests.verify(manifest)
+    with manifests.naming_damage(manifest):
+        _train_on(manifest)
+
+
+def _train_on(manifest: "Manifest") -> None:
+    """Opens or makes the run directory and trains its phases in order."""
     from trainer import (
         bars,
         opening,
@@ -154,14 +166,6 @@ def train() -> None:
     )
     from trainer.team import Team
 
-    if FLAGS.jit_compile and FLAGS.strategy != "one":
-        raise InputError(
-            f"--jit_compile with --strategy={FLAGS.strategy}: not allowed; use"
-            " it with --strategy=one"
-        )
-    manifest = manifests.load(FLAGS.data)
-    if FLAGS.verify_data:
-        manifests.verify(manifest)
     config = sources.effective(settings(), manifest)
     sources.check_data(config, manifest)
     chosen = phases.numbers(FLAGS.stages, len(config.stages))
@@ -244,6 +248,7 @@ def _watch(
             table.palette(),
             FLAGS.look_every,
             watching.hyper_parameters(config_json.to_dict(source.config)),
+            source.run.samples,
         ),
         shown,
     )

@@ -2,11 +2,12 @@
 
 In: losses from the loop, validation tiles. Out: event files in the phase's
 folder (losses, images/s, learning rates, validation Dice and IoU per class,
-a grid real | mask | synthetic | segmentation), which `histogan_tf.report`
-reads too; `bars.Bars` are moved.
+a grid of pictures), which `histogan_tf.report` reads too; the newest grid of
+each phase in the run's `samples/`; `bars.Bars` are moved.
 """
 
 import json
+import pathlib
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +35,7 @@ class Look:
     """What is looked at now and then: tiles, class names, how often.
 
     `tiles` are at the phase's scale, and few, as they stay in memory; None
-    where nothing is held out.
+    where nothing is held out. `samples` is the folder for pictures.
     """
 
     tiles: Tiles | None
@@ -42,6 +43,7 @@ class Look:
     palette: np.ndarray
     every: int
     hyper_parameters: str
+    samples: pathlib.Path
 
 
 class Watch:
@@ -107,10 +109,11 @@ class Watch:
             self._row(tile, mask)
             for tile, mask in zip(self.tiles[:_SHOWN], found, strict=False)
         ]
-        tf.summary.image(
-            "real | mask | synthetic | segmentation",
-            pictures.grid(rows)[None],
-        )
+        painted = "synthetic | " if len(rows[0]) == 4 else ""
+        grid = pictures.grid(rows)
+        tf.summary.image(f"real | mask | {painted}segmentation", grid[None])
+        name = self.phase.name.replace("/", "_")
+        pictures.save(self.look.samples / f"{name}.png", grid)
 
     def _score(self, tiles: list[Tile], found: list[np.ndarray]) -> None:
         classes = len(self.look.names)

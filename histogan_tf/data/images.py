@@ -37,6 +37,9 @@ SLIDE_EXTENSIONS = (
 
 # Objectives and scanners are this true to what they say.
 SAME_SCALE = 0.02
+# Scales this near count as equal: scanners for 0.25 um/px state up to 0.2527,
+# and resampling 0.499 to 0.5 only blurs.
+NEAR = 0.03
 _BMP, _JPEG = b"BM", b"\xff\xd8\xff"
 
 
@@ -155,12 +158,36 @@ def scale_note(
     return f"{path}: states {stated:g} um/px, --mpp {given:g} is used"
 
 
+def coarse_note(
+    path: str | os.PathLike, mpp: float, wanted: float
+) -> str | None:
+    """A line for the user where an image is coarser than networks learnt."""
+    if mpp <= wanted * (1 + NEAR):
+        return None
+    return (
+        f"{path}: {mpp:g} um/px is coarser than the {wanted:g} um/px that the"
+        " networks were trained at; what they make of it is a guess"
+    )
+
+
 def file_scale_note(path: str | os.PathLike, given: float | None) -> str | None:
     """`scale_note` of an image file; None where it cannot be read."""
     try:
         return scale_note(path, read_mpp(path), given) if given else None
     except InputError:
         return None
+
+
+def file_notes(
+    path: str | os.PathLike, given: float | None, wanted: float
+) -> list[str]:
+    """Both notes on an image that is brought from its um/px to `wanted`."""
+    mpp = given or read_mpp(path)
+    notes = (
+        file_scale_note(path, given),
+        mpp and coarse_note(path, mpp, wanted),
+    )
+    return [note for note in notes if note]
 
 
 def _reading(path: str | os.PathLike) -> BinaryIO:

@@ -10,11 +10,13 @@ one a line: two folders of the same hash hold the same tiles. It is independent
 of class names and colours, which `classes.json` holds.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import os
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 from histogan_tf.data import classes, remote
@@ -198,6 +200,22 @@ def verify(manifest: Manifest) -> None:
             raise InputError(
                 f"{path}: SHA-256 is {found}, the manifest says {shard.sha256}"
             )
+
+
+@contextlib.contextmanager
+def naming_damage(manifest: Manifest) -> Iterator[None]:
+    """Names the file where TensorFlow only says that a record is damaged.
+
+    Raises:
+      InputError: as `verify`, in place of TensorFlow's DataLossError.
+    """
+    try:
+        yield
+    except Exception as error:
+        # By name: the manifest needs no TensorFlow.
+        if type(error).__name__ == "DataLossError":
+            verify(manifest)
+        raise
 
 
 def hash_file(path: str | os.PathLike | Place) -> str:

@@ -134,8 +134,9 @@ def _check_extent(
     """Raises InputError unless mask and slide cover the same area."""
     ratio = slide.width / level.width
     wanted = slide.height / ratio
-    # One pixel for the height's rounding, and what the width's leaves open.
-    slack = 1.0 + wanted / level.width
+    # One pixel for the height's rounding, and what the width's leaves open; of
+    # a slide that is coarser its own pixel.
+    slack = (1.0 + wanted / level.width) * max(1.0, 1.0 / ratio)
     larger = ratio < 1 - 1 / level.width and not finer
     if abs(level.height - wanted) > slack or larger:
         allowed = "cover the same area" if finer else "are as large or smaller"

@@ -19,7 +19,7 @@ from typing import Self
 
 import numpy as np
 
-from histogan_tf.data import annotations, slide_grid, slides, tiles, tissue
+from histogan_tf.data import annotations, images, slide_grid, slides, tissue
 from histogan_tf.data.annotations import Labels
 from histogan_tf.data.classes import IGNORE, ClassTable
 from histogan_tf.data.pairs import Source
@@ -126,7 +126,7 @@ def open_tiles(
 
 
 def _tile_mpp(slide: slides.Slide, wanted: float | None) -> float:
-    near = 1 + tiles.NEAR
+    near = 1 + images.NEAR
     if wanted is None or slide.mpp / near <= wanted <= slide.mpp * near:
         return slide.mpp
     if wanted < slide.mpp:

@@ -21,9 +21,6 @@ from histogan_tf.data.records import Tile
 from histogan_tf.errors import InputError
 
 LARGEST_MPP = 100.0
-# Scales this near count as equal: scanners for 0.25 um/px state up to 0.2527,
-# and resampling 0.499 to 0.5 only blurs.
-NEAR = 0.03
 
 
 @dataclasses.dataclass(frozen=True)
