@@ -4,8 +4,9 @@ In: a uint8 class mask [H, W] or a uint8 RGB image [H, W, 3] at the finest
 um/px. Out: uint8 images, uint8 masks, float32 probabilities of that size.
 
 The mask is mirrored beyond the border by `margin` pixels, and so is the
-image, so that no network sees the edge of the tile and none shows in the
-result. Noise belongs to absolute rows and columns (`noise.py`).
+image, so that no edge shows in the result; beyond the margin, which is less
+than the halo (`halo.py`), networks see zeros. Noise belongs to absolute rows
+and columns (`noise.py`).
 
 Everything between bytes and bytes is in graphs of stock ops, which exports
 (`serving`) hold as they are.

@@ -140,23 +140,33 @@ def test_no_good_pair(augment, tmp_path):
 def test_too_few_good_pairs_are_written_all_the_same(
     augment, tmp_path, monkeypatch
 ):
-    from trainer import augment as program
+    from histogan_tf.metrics import segmentation
 
-    make, calls = program.make_pair, []
-
-    def the_first(work, folder, place, attempt):
-        calls.append(attempt)
-        if attempt:
-            return {"recipe": "resampled", "consistency": 0.1}
-        return make(work, folder, place, attempt)
-
-    monkeypatch.setattr(program, "make_pair", the_first)
-    code, out, err = augment(count=2)
+    found = iter([0.9] + 20 * [0.1])
+    monkeypatch.setattr(segmentation, "mean_present", lambda dice: next(found))
+    code, out, err = augment(count=2, consistency=0.5)
     # Four times two may be dropped; the next one ends it.
-    assert code == 0 and calls == list(range(10))
+    assert code == 0 and len(list(found)) == 11
     assert "only 1 of 2 pairs" in err and "1 pairs kept, 9 dropped" in out
     told = json.loads((tmp_path / "out" / "augment.json").read_text())
     assert (told["wanted"], told["kept"], told["dropped"]) == (2, 1, 9)
+
+
+def test_gaps_of_a_mask_are_painted_as_the_judge_reads_them(random_run):
+    from histogan_tf import run_dir
+    from histogan_tf.evaluation import tiles, trained
+    from trainer import augment_masks
+
+    opened = trained.open_trained(run_dir.open_run(random_run))
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (32, 40, 3), np.uint8)
+    mask = np.full((32, 40), 255, np.uint8)
+    mask[:4, :4] = 2
+    tile = tiles.EvaluationTile("a", image, mask, None)
+    found = augment_masks._without_gaps(tile, opened)
+    wanted = opened.judge(image).argmax(-1)
+    wanted[:4, :4] = 2
+    np.testing.assert_array_equal(found, wanted)
 
 
 @pytest.mark.parametrize("here", ["file", "folder"])

@@ -132,13 +132,22 @@ def test_to_uint8_rounds_and_clips():
 def test_styles_by_name(shards):
     found = dataset.styles([shards["labelled"], shards["unlabelled"]], 10.0)
     names = ["tile_0", "tile_1", "tile_2", "tile_7", "tile_8"]
-    assert [name for name, _ in found] == names
+    assert [name for name, *_ in found] == names
     loaded = tiles_of(shards, "labelled", 3).dataset.as_numpy_iterator()
-    for (_, style), tile in zip(found, loaded, strict=False):
+    for (_, style, share), tile in zip(found, loaded, strict=False):
         np.testing.assert_allclose(style, tile["style"], atol=1e-6)
+        assert share > 0.9
 
 
 # Batches
+
+
+@pytest.mark.parametrize(
+    "batch, share, wanted",
+    [(16, 0.5, 8), (16, 1.0, 16), (4, 0.01, 1), (2, 0.9, 1), (10, 0.33, 3)],
+)
+def test_labelled_count(batch, share, wanted):
+    assert dataset.labelled_count(batch, share) == wanted
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,11 @@ import pytest
 import tensorflow as tf
 
 from histogan_tf.config import Config, LossConfig, NetworkConfig, StageConfig
-from histogan_tf.models import layers, losses
+from histogan_tf.models import layers, losses, segmenter_loss
+from histogan_tf.models.losses import total
 from histogan_tf.models.other_stain import as_it_is
-from histogan_tf.models.stage import StageModel, labelled_count, total
+from histogan_tf.models.segmenter import no_opinion
+from histogan_tf.models.stage import StageModel
 
 SMALL = NetworkConfig((4, 6))
 STAGE = StageConfig(
@@ -115,6 +117,27 @@ def test_the_segmenter_reads_real_images_through_the_view(first):
         assert float(found["segmenter/painted"]) == pytest.approx(
             float(other["segmenter/painted"])
         )
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_only_stages_that_refine_learn_with_an_opinion(
+    built, monkeypatch, index
+):
+    model, seen, batch = built[index], [], make_batch()
+    read = model.segmenter.call
+
+    def call(image, coarse=None, training=False):
+        seen.append(coarse.numpy())
+        return read(image, coarse, training)
+
+    monkeypatch.setattr(model.segmenter, "call", call)
+    model.test_step(batch)
+    on_real, on_painted = seen
+    none = no_opinion(batch["image"], 3).numpy()
+    np.testing.assert_array_equal(on_painted, none)
+    shown = segmenter_loss.simulated_opinion(batch).numpy()
+    assert np.abs(shown - none).max() > 0.1
+    np.testing.assert_allclose(on_real, shown if index else none, atol=1e-6)
 
 
 def test_averages_start_as_their_networks_and_follow_by_hand(first):
@@ -303,14 +326,6 @@ def test_weights_of_terms_come_from_the_config(built):
         assert float(new[name]) == pytest.approx(
             factor * float(old[name]), rel=1e-5
         ), name
-
-
-@pytest.mark.parametrize(
-    "batch, share, wanted",
-    [(16, 0.5, 8), (16, 1.0, 16), (4, 0.01, 1), (2, 0.9, 1), (10, 0.33, 3)],
-)
-def test_labelled_count(batch, share, wanted):
-    assert labelled_count(batch, share) == wanted
 
 
 def test_total_adds_by_prefix():

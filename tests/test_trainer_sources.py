@@ -1,5 +1,8 @@
 """Whether records can feed the settings of a run."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import small_training
 
@@ -24,6 +27,26 @@ def test_tiles_a_little_coarser_than_wanted_do():
     sources.check_data(config, of_one_image(5.149))
     with pytest.raises(InputError, match=r"a: 5\.2 um/px is coarser than"):
         sources.check_data(config, of_one_image(5.2))
+
+
+@pytest.mark.parametrize(
+    "shares, kept",
+    [
+        ([0.5, 0.001, 0.03, 0.0], ["t0", "t2"]),
+        ([0.0, 0.001], ["t1"]),
+        ([0.0, 0.0], ["t0", "t1"]),
+    ],
+)
+def test_tiles_of_glass_lend_no_stain(monkeypatch, shares, kept):
+    measured = [
+        (f"t{n}", np.full(6, n, np.float32), share)
+        for n, share in enumerate(shares)
+    ]
+    monkeypatch.setattr(sources.dataset, "styles", lambda *_: measured)
+    config = replace(small_training.small_config(), labelled_share=1.0)
+    found = sources.styles(config, of_one_image(5.0))
+    assert [one["name"] for one in found] == kept
+    assert found[0]["style"] == [float(kept[0][1])] * 6
 
 
 def test_masks_that_are_ignored_all_over_teach_nothing():

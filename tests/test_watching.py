@@ -180,6 +180,11 @@ def test_a_deep_generator_paints_what_it_can(tmp_path, side, colour):
         "style": np.zeros(6, np.float32),
     }
     data = tf.data.Dataset.from_tensors(tile)
+
+    def complete(labels, opinion):
+        assert opinion == "teacher's"
+        return labels, None
+
     look = make_look(Tiles(data, 1), ("a", "b"), 1, tmp_path)
     phase = Phase("stages/0", tmp_path, 1, 1, list, list)
     model = types.SimpleNamespace(
@@ -187,6 +192,8 @@ def test_a_deep_generator_paints_what_it_can(tmp_path, side, colour):
         average_generator=Brown(),
         noise=lambda seed, image: [],
         coarse=lambda batch: [],
+        teach=lambda batch: "teacher's",
+        complete=complete,
     )
     with Bars([phase], Console(file=io.StringIO())) as bars:
         watch = watching.Watch(phase, look, bars)

@@ -16,11 +16,11 @@ import tensorflow as tf
 from histogan_tf import run_dir
 from histogan_tf.config import AugmentConfig, NetworkConfig, SegmenterConfig
 from histogan_tf.data import dataset
-from histogan_tf.data.dataset import CropSettings, Tiles
+from histogan_tf.data.dataset import CropSettings, Tiles, labelled_count
 from histogan_tf.errors import InputError
 from histogan_tf.models.lessons import Lesson
 from histogan_tf.models.segmenter_model import SegmenterModel
-from histogan_tf.models.stage import StageModel, labelled_count
+from histogan_tf.models.stage import StageModel
 from trainer import calibration, pseudo_labels, teaching
 from trainer.loop import Phase
 from trainer.pseudo_labels import Tell, silent

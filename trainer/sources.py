@@ -21,6 +21,8 @@ from histogan_tf.models import losses
 from histogan_tf.run_dir import RunDir
 
 _BYTES_PER_MB = 1 << 20
+# Of a tile, without which its stain is that of dust.
+_TISSUE = 0.02
 
 
 @dataclass(frozen=True)
@@ -110,14 +112,23 @@ class Source:
 
 
 def styles(config: Config, manifest: Manifest) -> list[dict[str, Any]]:
-    """Names and styles of the tiles that are trained on, for data.json."""
+    """Names and styles of the tiles that are trained on, for data.json.
+
+    Tiles of hardly any tissue have no stain that others could be given; they
+    are left out, unless all are such.
+    """
     kinds = ["labelled", "unlabelled"] if config.labelled_share < 1 else []
-    return [
-        {"name": name, "style": [round(float(v), 4) for v in style]}
+    found = [
+        one
         for kind in kinds or ["labelled"]
-        for name, style in dataset.styles(
+        for one in dataset.styles(
             manifest.shard_paths("train", kind), config.stage_mpp(0)
         )
+    ]
+    return [
+        {"name": name, "style": [round(float(v), 4) for v in style]}
+        for name, style, share in found
+        if share >= min(_TISSUE, max(one[2] for one in found))
     ]
 
 

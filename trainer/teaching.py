@@ -8,10 +8,10 @@ import tensorflow as tf
 
 from histogan_tf import run_dir
 from histogan_tf.config import SegmenterConfig
+from histogan_tf.data.dataset import labelled_count
 from histogan_tf.models import lessons, other_stain
 from histogan_tf.models.lessons import Lesson, Paint
 from histogan_tf.models.other_stain import View
-from histogan_tf.models.stage import labelled_count
 from trainer.sources import Source
 
 _STYLE = 3001  # stream of noise, see `painter`

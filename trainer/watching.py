@@ -149,9 +149,11 @@ class Watch:
         """This stage alone, over the real coarser image."""
         image = preprocess.to_unit(tf.constant(tile["image"][None]))
         batch = {"image": image, "seed": tf.zeros([1], tf.int64)}
-        labels = tile["labels"][None].astype(np.float32) / 255.0
+        labels = tf.constant(tile["labels"][None].astype(np.float32) / 255.0)
+        # As in training the teacher fills what nobody has labelled.
+        mask, _ = self.model.complete(labels, self.model.teach(batch))
         painted = self.model.average_generator(
-            tf.constant(labels),
+            mask,
             self.model.noise(batch["seed"], batch["image"]),
             tf.constant(tile["style"][None]),
             *self.model.coarse(batch),

@@ -19,6 +19,8 @@ STYLE_CENTRE = (65.0, 25.0, -18.0, 15.0, 9.0, 6.0)
 STYLE_SCALE = (10.0, 8.0, 6.0, 5.0, 4.0, 3.0)
 # Weight of glass in a style: enough for tiles that are nothing else.
 _LEAST = 1e-4
+# A tile without stain would be stretched to noise.
+_LARGEST_GAIN = 5.0
 
 
 def to_lab(image: tf.Tensor) -> tf.Tensor:
@@ -43,6 +45,11 @@ def stained(lab: tf.Tensor) -> tf.Tensor:
     chroma = tf.reduce_sum(tf.square(lab[..., 1:]), axis=-1, keepdims=True)
     grey = tf.clip_by_value((144.0 - chroma) / 108.0, 0.0, 1.0)
     return 1.0 - light * grey
+
+
+def tissue_share(image: tf.Tensor) -> tf.Tensor:
+    """How much of images [..., H, W, 3] bears stain: [...], 0 to 1."""
+    return tf.reduce_mean(stained(to_lab(image)), axis=[-3, -2, -1])
 
 
 def style_of(image: tf.Tensor) -> tf.Tensor:
@@ -74,10 +81,12 @@ def restain(image: tf.Tensor, old: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
       old, new: [B, 6].
 
     Returns:
-      Images like `image`, glass as it was; colours outside RGB are clipped.
+      Images like `image`, glass as it was; contrast grows five times at most,
+      and colours outside RGB are clipped.
     """
     a, b = moments(old)[:, None, None], moments(new)[:, None, None]
     gain = b[..., 3:] / tf.maximum(a[..., 3:], 1e-3)
+    gain = tf.minimum(gain, _LARGEST_GAIN)
     lab = to_lab(image)
     moved = (lab - a[..., :3]) * gain + b[..., :3]
     return from_lab(lab + stained(lab) * (moved - lab))

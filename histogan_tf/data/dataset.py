@@ -119,18 +119,24 @@ def kept(tiles: Iterable[dict[str, np.ndarray]], count: int) -> Tiles:
     return Tiles(tf.data.Dataset.range(count).map(fetch), count, draw)
 
 
-def styles(shards: Sequence[Place], mpp: float) -> list[tuple[str, np.ndarray]]:
-    """Names and styles (float32 [6]) of the tiles in record files."""
+def styles(
+    shards: Sequence[Place], mpp: float
+) -> list[tuple[str, np.ndarray, float]]:
+    """Name, style (float32 [6]) and share of tissue of each stored tile."""
 
     @_as_is
     def measure(serialized):
         tile = records.decode(serialized)
-        small = resample(tile["image"], tile["mpp"], mpp)
-        return tile["name"], colour.style_of(to_unit(small))
+        small = to_unit(resample(tile["image"], tile["mpp"], mpp))
+        share = colour.tissue_share(small)
+        return tile["name"], colour.style_of(small), share
 
     files = tf.data.TFRecordDataset([str(p) for p in shards])
     measured = files.map(measure, tf.data.AUTOTUNE, deterministic=True)
-    return [(n.decode(), s) for n, s in measured.as_numpy_iterator()]
+    return [
+        (name.decode(), style, float(share))
+        for name, style, share in measured.as_numpy_iterator()
+    ]
 
 
 def at_scale(tile: dict[str, tf.Tensor], scale: Scale) -> dict[str, tf.Tensor]:
@@ -157,6 +163,12 @@ def resample(image: tf.Tensor, mpp: tf.Tensor, target: float) -> tf.Tensor:
     size = tf.maximum(tf.cast(tf.round(size), tf.int32), 1)
     resized = tf.image.resize(image[None], size, "area")
     return tf.ensure_shape(resized[0], [None, None, image.shape[-1]])
+
+
+def labelled_count(batch: int, share: float) -> int:
+    """Labelled images in a batch: the share, but one of each kind at least."""
+    most = batch if share == 1 else batch - 1
+    return max(1, min(most, round(batch * share)))
 
 
 def training_batches(

@@ -114,3 +114,8 @@ def reconstruction(
     return small + full_size * tf.reduce_mean(
         tf.abs(difference), axis=[1, 2, 3]
     )
+
+
+def total(terms: dict[str, tf.Tensor], prefix: str) -> tf.Tensor:
+    """Sum of the terms whose name starts with `prefix`."""
+    return tf.add_n([v for k, v in terms.items() if k.startswith(prefix)])

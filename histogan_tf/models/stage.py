@@ -22,16 +22,19 @@ import tensorflow as tf
 
 from histogan_tf.config import Config, LossConfig, StageConfig
 from histogan_tf.data import colour
-from histogan_tf.models import averages, coarse_view, lessons, losses
+from histogan_tf.data.dataset import labelled_count
+from histogan_tf.models import (
+    averages,
+    coarse_view,
+    lessons,
+    losses,
+    segmenter_loss,
+)
 from histogan_tf.models.discriminator import Discriminator
 from histogan_tf.models.generator import Generator, noise_fields
 from histogan_tf.models.optimizers import adam
 from histogan_tf.models.other_stain import Batch, View, as_it_is
 from histogan_tf.models.segmenter import Segmenter, no_opinion
-from histogan_tf.models.segmenter_loss import (
-    segmenter_losses,
-    simulated_opinion,
-)
 
 _TERMS = (
     "critic/classes",
@@ -146,12 +149,6 @@ class StageModel(tf.keras.Model):
             return None, None
         return coarse_view.views(batch, self.loss_settings.coarse_noise)
 
-    def coarse_opinion(self, batch: Batch) -> tf.Tensor:
-        """What the segmenter is shown as the coarser stage's: see there."""
-        if self.index == 0:
-            return no_opinion(batch["image"], self.classes)
-        return simulated_opinion(batch)
-
     def teach(self, batch: Batch, training: bool = False) -> tf.Tensor:
         """The averaged segmenter's probabilities [B, c, c, N].
 
@@ -238,13 +235,13 @@ class StageModel(tf.keras.Model):
         mask, sure = self.complete(some["labels"], opinion[:: self.thin])
         with tf.GradientTape(persistent=True) as tape:
             terms, painted = self.adversarial_losses(some, mask, sure, True)
-            critic_loss = total(terms, "critic/")
-            generator_loss = total(terms, "generator/")
+            critic_loss = losses.total(terms, "critic/")
+            generator_loss = losses.total(terms, "generator/")
         self._update(tape, critic_loss, "critic")
         self._update(tape, generator_loss, "generator")
         with tf.GradientTape() as tape:
             more = self.segmenter_terms(batch, mask, painted, opinion, True)
-            segmenter_loss = total(more, "segmenter/")
+            segmenter_loss = losses.total(more, "segmenter/")
         self._update(tape, segmenter_loss, "segmenter")
         self._update_averages()
         return terms | more
@@ -266,18 +263,19 @@ class StageModel(tf.keras.Model):
     ) -> dict[str, tf.Tensor]:
         """The segmenter's loss terms on real and painted images."""
         settings, weights = self.loss_settings, self.class_weights
-        per_image = segmenter_losses(
+        none = no_opinion(batch["image"], self.classes)
+        shown = segmenter_loss.simulated_opinion(batch) if self.index else none
+        per_image = segmenter_loss.segmenter_losses(
             self.segmenter,
             batch,
-            self.coarse_opinion(batch),
+            shown,
             weights,
             opinion,
             self.view,
             training,
         )
         painted = tf.stop_gradient(painted)
-        none = no_opinion(painted, self.classes)
-        logits = self.segmenter(painted, none, training=training)
+        logits = self.segmenter(painted, none[:: self.thin], training=training)
         paired = lessons.fit(logits, mask, weights)
         return {
             "segmenter/labelled": self._sum(per_image.labelled)
@@ -299,14 +297,3 @@ class StageModel(tf.keras.Model):
         decay = averages.decay(self.ema, step)
         averages.update(self.generator, self.average_generator, decay)
         averages.update(self.segmenter, self.average_segmenter, decay)
-
-
-def labelled_count(batch: int, share: float) -> int:
-    """Labelled images in a batch: the share, but one of each kind at least."""
-    most = batch if share == 1 else batch - 1
-    return max(1, min(most, round(batch * share)))
-
-
-def total(terms: dict[str, tf.Tensor], prefix: str) -> tf.Tensor:
-    """Sum of the terms whose name starts with `prefix`."""
-    return tf.add_n([v for k, v in terms.items() if k.startswith(prefix)])
