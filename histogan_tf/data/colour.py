@@ -19,8 +19,6 @@ STYLE_CENTRE = (65.0, 25.0, -18.0, 15.0, 9.0, 6.0)
 STYLE_SCALE = (10.0, 8.0, 6.0, 5.0, 4.0, 3.0)
 # Weight of glass in a style: enough for tiles that are nothing else.
 _LEAST = 1e-4
-# A tile without stain would be stretched to noise.
-_LARGEST_GAIN = 5.0
 
 
 def to_lab(image: tf.Tensor) -> tf.Tensor:
@@ -81,12 +79,10 @@ def restain(image: tf.Tensor, old: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
       old, new: [B, 6].
 
     Returns:
-      Images like `image`, glass as it was; contrast grows five times at most,
-      and colours outside RGB are clipped.
+      Images like `image`, glass as it was; colours outside RGB are clipped.
     """
     a, b = moments(old)[:, None, None], moments(new)[:, None, None]
     gain = b[..., 3:] / tf.maximum(a[..., 3:], 1e-3)
-    gain = tf.minimum(gain, _LARGEST_GAIN)
     lab = to_lab(image)
     moved = (lab - a[..., :3]) * gain + b[..., :3]
     return from_lab(lab + stained(lab) * (moved - lab))
