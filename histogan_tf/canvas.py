@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from histogan_tf import preprocess
 from histogan_tf.data import colour
-from histogan_tf.models.segmenter import Segmenter
+from histogan_tf.models.segmenter import Segmenter, read_twice
 from histogan_tf.pyramid import Pyramid
 
 _IMAGES = tf.TensorSpec([None, None, None, 3], tf.uint8)
@@ -171,9 +171,12 @@ class Reader:
     float32 [B, H, W, N]; `read_images` uint8 images. Both are graphs.
     """
 
-    def __init__(self, network: Segmenter):
-        """Traces nothing yet; one graph serves all sizes."""
-        self.network = network
+    def __init__(self, network: Segmenter, refines: bool = False):
+        """Traces nothing yet; one graph serves all sizes.
+
+        `refines`: it is of a stage above 0, see `segmenter.read_twice`.
+        """
+        self.network, self.refines = network, refines
         self.read = tf.function(
             self._read, input_signature=[_UNIT_IMAGES], autograph=False
         )
@@ -189,22 +192,32 @@ class Reader:
 
     def _read(self, images):
         shape, stride = tf.shape(images), self.network.stride
+        if self.refines:
+            stride = max(2, stride)
         pad = padding(shape[1:], stride, 4 * stride)
         padded = pad.pad(images, 1)
-        logits = self.network(padded, None)
+        logits = (
+            read_twice(self.network, padded)
+            if self.refines
+            else self.network(padded, None)
+        )
         inside = logits[
             :, pad.top : pad.top + shape[1], pad.left : pad.left + shape[2]
         ]
         return tf.nn.softmax(inside)
 
 
-def segment_with(network: Segmenter) -> Reader:
+def segment_with(network: Segmenter, refines: bool = False) -> Reader:
     """A function from uint8 images of any size to probabilities.
+
+    Args:
+      network: a segmenter.
+      refines: see `Reader`.
 
     Returns:
       Maps uint8 [H, W, 3] to float32 [H, W, N] by one segmenter alone.
     """
-    return Reader(network)
+    return Reader(network, refines)
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from histogan_tf import canvas, run_dir
+from histogan_tf.models import layers
 
 
 @pytest.fixture
@@ -15,6 +17,25 @@ def made(random_canvas):
 def alone(random_run):
     network = run_dir.load_segmenter(run_dir.open_run(random_run))
     return canvas.segment_with(network)
+
+
+def test_a_stage_that_refines_reads_twice(random_run):
+    run = run_dir.open_run(random_run)
+    network = run_dir.load_pyramid(run).stages[1].segmenter
+    image = tissue(48, 64)
+    found = canvas.segment_with(network, refines=True)(image)
+    pad = 4 * network.stride
+    padded = np.pad(image, [(pad, pad), (pad, pad), (0, 0)], "symmetric")
+    unit = tf.constant(padded[None] / 127.5 - 1, tf.float32)
+    first = tf.nn.softmax(network(unit, None)).numpy()
+    blocks = first.reshape(1, first.shape[1] // 2, 2, -1, 2, 3)
+    opinion = layers.double(tf.constant(blocks.mean((2, 4))))
+    wanted = tf.nn.softmax(network(unit, opinion))[0, pad:-pad, pad:-pad]
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    once = canvas.segment_with(network)(image)
+    assert np.abs(once - found).max() > 1e-3
+    odd = canvas.segment_with(network, refines=True)(image[:33, :31])
+    assert odd.shape == (33, 31, 3)
 
 
 def blocks(height, width, seed=0):

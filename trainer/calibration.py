@@ -22,8 +22,8 @@ import tensorflow as tf
 from histogan_tf import preprocess
 from histogan_tf.canvas import padding
 from histogan_tf.data import dataset
-from histogan_tf.models import batch_norm, layers
-from histogan_tf.models.segmenter import Segmenter, no_opinion
+from histogan_tf.models import batch_norm
+from histogan_tf.models.segmenter import Segmenter, no_opinion, read_twice
 from trainer.sources import Source
 
 # Bounds the time and the memory that large sets take.
@@ -73,11 +73,9 @@ def calibrate(
         stride = max(2, twin.stride)
         pad = padding(tf.shape(image)[1:], stride, 4 * stride)
         padded = preprocess.to_unit(pad.pad(image, 1))
-        found = twin(padded, no_opinion(padded, twin.classes), training=True)
-        if not refines:
-            return found
-        opinion = layers.double(layers.halve(tf.nn.softmax(found)))
-        return twin(padded, opinion, training=True)
+        if refines:
+            return read_twice(twin, padded, training=True)
+        return twin(padded, no_opinion(padded, twin.classes), training=True)
 
     sums = [[0.0, 0.0] for _ in norms]
     count = 0
