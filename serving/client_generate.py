@@ -84,14 +84,10 @@ class Generating:
 
     def guessed(self, paths: list[pathlib.Path]) -> list[str]:
         """A note on masks whose um/px is stated by nobody; else nothing."""
-        bare = [path for path in paths if not self.scale(path)]
-        if not bare or not self.card:
+        if not self.card:
             return []
-        others = f", nor in {len(bare) - 1} more" if bare[1:] else ""
-        return [
-            f"{bare[0]}: no um/px in the file{others}; taken as"
-            f" {self.card.mpp:g}, the model's (--mpp states another)"
-        ]
+        bare = [path for path in paths if not self.scale(path)]
+        return images.bare_notes(bare, self.card.mpp, "the model's")
 
     def style(self, name: str, seed: int) -> Style:
         """The style of one image.

@@ -154,16 +154,14 @@ def test_too_few_good_pairs_are_written_all_the_same(
 
 def test_gaps_of_a_mask_are_painted_as_the_judge_reads_them(random_run):
     from histogan_tf import run_dir
-    from histogan_tf.evaluation import tiles, trained
-    from trainer import augment_masks
+    from histogan_tf.evaluation import trained
 
     opened = trained.open_trained(run_dir.open_run(random_run))
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (32, 40, 3), np.uint8)
     mask = np.full((32, 40), 255, np.uint8)
     mask[:4, :4] = 2
-    tile = tiles.EvaluationTile("a", image, mask, None)
-    found = augment_masks._without_gaps(tile, opened)
+    found = opened.known_mask(image, mask)
     wanted = opened.judge(image).argmax(-1)
     wanted[:4, :4] = 2
     np.testing.assert_array_equal(found, wanted)

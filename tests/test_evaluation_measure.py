@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from histogan_tf.evaluation import measure
+from histogan_tf.evaluation.trained import Trained
 
 
 def test_ignored_pixels_are_painted_as_the_judge_reads_them():
@@ -18,9 +19,7 @@ def test_ignored_pixels_are_painted_as_the_judge_reads_them():
     def judge(image):
         return np.eye(3)[np.full(image.shape[:2], 2)]
 
-    trained = SimpleNamespace(
-        judge=judge, canvas=SimpleNamespace(synthesise=synthesise)
-    )
+    trained = Trained(SimpleNamespace(synthesise=synthesise), None, judge, None)
     whole = np.array([[0, 1], [1, 1]], np.uint8)
     sparse = np.array([[0, 255], [255, 1]], np.uint8)
     images = [

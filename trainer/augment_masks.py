@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from histogan_tf.config import Config
     from histogan_tf.data.manifest import Manifest
-    from histogan_tf.evaluation.tiles import EvaluationTile
     from histogan_tf.evaluation.trained import Trained
     from histogan_tf.mask_recipes import NamedMask
 
@@ -50,7 +49,7 @@ def draws(
     found, wanted = dict[str, Draw](), [n for n in recipes if n != PREDICTED]
     if wanted:
         known = [
-            NamedMask(tile.name, _without_gaps(tile, opened))
+            NamedMask(tile.name, opened.known_mask(tile.image, tile.mask))
             for tile in tiles.each(data, "train", config, most)
             if (tile.mask != IGNORE).any()
         ]
@@ -65,22 +64,6 @@ def draws(
         found[PREDICTED] = functools.partial(resampled, masks)
     # In this order recipes take turns.
     return {name: found[name] for name in recipes}
-
-
-def _without_gaps(tile: "EvaluationTile", opened: "Trained") -> "np.ndarray":
-    """Its mask, where it is ignored what the judge reads there.
-
-    What is painted from it has these classes, so nothing is ignored then.
-    """
-    import numpy as np
-
-    from histogan_tf.data.classes import IGNORE
-    from histogan_tf.evaluation.trained import class_ids
-
-    gap = tile.mask == IGNORE
-    if not gap.any():
-        return tile.mask
-    return np.where(gap, class_ids(opened.judge(tile.image)), tile.mask)
 
 
 def _predicted(

@@ -58,12 +58,7 @@ class MaskReader:
             for path in paths
             if not self.mpp and not is_drawn(path) and not images.read_mpp(path)
         ]
-        if not bare:
-            return []
-        return [
-            f"{bare[0]}: no um/px in the file{_others(len(bare) - 1)}; taken as"
-            f" {self.finest:g}, the run's finest (--mpp states another)"
-        ]
+        return images.bare_notes(bare, self.finest, "the run's finest")
 
     def open(self, path: pathlib.Path) -> "Source":
         """A mask at the run's finest um/px; its file stays open.
@@ -128,10 +123,6 @@ class MaskReader:
         if not (area := pixels(path)):
             return False  # the check of all masks says what is wrong
         return area * (self.scale(path) / self.finest) ** 2 > LARGE
-
-
-def _others(count: int) -> str:
-    return f", nor in {count} more" if count else ""
 
 
 def pixels(path: pathlib.Path) -> int:

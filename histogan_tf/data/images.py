@@ -16,6 +16,7 @@ damaged middle of a JPEG goes unnoticed, but a missing end does not.
 
 import functools
 import os
+import pathlib
 import struct
 from collections.abc import Callable
 from typing import BinaryIO
@@ -156,6 +157,17 @@ def scale_note(
     if not stated or not given or abs(given / stated - 1) <= SAME_SCALE:
         return None
     return f"{path}: states {stated:g} um/px, --mpp {given:g} is used"
+
+
+def bare_notes(bare: list[pathlib.Path], taken: float, whose: str) -> list[str]:
+    """A line on files whose um/px nobody states; none where there are none."""
+    if not bare:
+        return []
+    others = f", nor in {len(bare) - 1} more" if bare[1:] else ""
+    return [
+        f"{bare[0]}: no um/px in the file{others}; taken as {taken:g}, {whose}"
+        " (--mpp states another)"
+    ]
 
 
 def coarse_note(

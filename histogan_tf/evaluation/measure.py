@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from histogan_tf.data.classes import IGNORE, ClassTable
+from histogan_tf.data.classes import ClassTable
 from histogan_tf.evaluation import fidelity, segmentation, tiles
 from histogan_tf.evaluation.tiles import EvaluationTile
 from histogan_tf.evaluation.trained import Trained, class_ids
@@ -199,16 +199,11 @@ def _paint(
     seed: int,
     steps: _Steps,
 ) -> list[list[np.ndarray]]:
-    """For each tile its synthetic images, uint8, coarsest first.
-
-    Where a mask is ignored the judge's reading of the tile is painted, as
-    while training, so that layouts are those of the real images.
-    """
+    """For each tile its synthetic images, uint8, coarsest first."""
     out, donors = [], fidelity.style_donors(groups)
     for place, tile in enumerate(images):
-        style, mask = images[donors[place]].style, tile.mask
-        if (gap := mask == IGNORE).any():
-            mask = np.where(gap, class_ids(trained.judge(tile.image)), mask)
+        style = images[donors[place]].style
+        mask = trained.known_mask(tile.image, tile.mask)
         out.append(trained.canvas.synthesise(mask, style, seed + place))
         steps.step(f"paint {tile.name}")
     return out

@@ -11,7 +11,7 @@ import numpy as np
 
 from histogan_tf import run_dir
 from histogan_tf.canvas import Canvas, segment_with
-from histogan_tf.data.classes import ClassTable
+from histogan_tf.data.classes import IGNORE, ClassTable
 from histogan_tf.run_dir import RunDir
 
 Read = Callable[[np.ndarray], np.ndarray]
@@ -37,6 +37,16 @@ class Trained:
     def mpp(self, stage: int) -> float:
         """um/px of a stage."""
         return self.canvas.pyramid.config.stage_mpp(stage)
+
+    def known_mask(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """A tile's mask, where it is ignored what the judge reads there.
+
+        So layouts to paint are those of real images, as while training.
+        """
+        gap = mask == IGNORE
+        if not gap.any():
+            return mask
+        return np.where(gap, class_ids(self.judge(image)), mask)
 
     def factor(self, stage: int) -> int:
         """Pixels of the finest stage along a pixel of this one."""
