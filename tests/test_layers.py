@@ -245,15 +245,38 @@ def test_modulation_by_hand():
     layer.from_style.set_weights([np.array([[0.25, 1.0]]), np.zeros(2)])
     # Norm of 5 alone is 1: 1 * (1 + 0.5 + 2 * 0.25) + 10 + 2 * 1 = 14.
     assert float(layer(x, mask, style)) == pytest.approx(14, rel=1e-5)
+    # Below zero a fifth: (-1 * 2 - 10) / 5, with a style that shifts by -22.
+    layer.from_style.set_weights([np.array([[0.25, -10.0]]), np.zeros(2)])
+    assert float(layer(-x, mask, style)) == pytest.approx(-2.4, rel=1e-5)
 
 
 def test_a_soft_mask_mixes_what_its_classes_do():
     layer = layers.Modulation(CHANNELS)
     x, style = features(1, 4, 4, CHANNELS), features(1, 6)
     one, two = tf.one_hot([[[0] * 4] * 4], 2), tf.one_hot([[[1] * 4] * 4], 2)
-    mixed = layer(x, 0.25 * one + 0.75 * two, style)
-    wanted = 0.25 * layer(x, one, style) + 0.75 * layer(x, two, style)
+
+    def before_leaky(mask):
+        y = layer(x, mask, style)
+        return tf.where(y < 0, 5.0 * y, y)
+
+    mixed = before_leaky(0.25 * one + 0.75 * two)
+    wanted = 0.25 * before_leaky(one) + 0.75 * before_leaky(two)
     np.testing.assert_allclose(mixed, wanted, atol=1e-5)
+
+
+def test_spectral_norm_works_in_float32_and_leaves_maps_alone(bfloat16):
+    layer = layers.SpectralConv(CHANNELS)
+    x = tf.cast(features(1, 4, 4, CHANNELS), tf.bfloat16)
+    assert layer(x, training=True).dtype == tf.bfloat16
+    assert {v.dtype for v in layer.variables} == {tf.float32}
+    call = tf.function(lambda: layer(x, training=True))
+    casts = [
+        op.outputs[0].dtype
+        for op in call.get_concrete_function().graph.get_operations()
+        if op.type == "Cast"
+    ]
+    # Of the kernel and the bias.
+    assert casts == [tf.bfloat16] * 2
 
 
 @pytest.mark.parametrize("gain", [2.0, 0.2])

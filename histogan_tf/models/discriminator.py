@@ -57,6 +57,6 @@ class Discriminator(tf.keras.Model):
         for level in reversed(range(len(self.decoders))):
             h = layers.pixel_norm(layers.double(h))
             h = self.up[level](h, training=training)
-            h = layers.leaky(layers.pixel_norm(h + skips[level]))
+            h = layers.normed(h + skips[level])
             h = self.decoders[level](h, training=training)
-        return self.last(layers.leaky(layers.pixel_norm(h)))
+        return self.last(layers.normed(h))

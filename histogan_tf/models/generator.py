@@ -136,7 +136,7 @@ class Generator(tf.keras.Model):
             h = entry if h is None else double(self.up[level](h)) + entry
             for block in self.blocks[level]:
                 h = block(h, masks[level], style)
-        h = layers.leaky(self.last_norm(h, masks[0], style))
+        h = self.last_norm(h, masks[0], style)
         out = tf.cast(self.last(h), tf.float32)
         if self.residual:
             detail = out - double(layers.halve(out))

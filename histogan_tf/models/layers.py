@@ -15,6 +15,8 @@ import warnings
 
 import tensorflow as tf
 
+from histogan_tf.models.fused import fused, is_fusing
+
 with warnings.catch_warnings():
     # Addons announces its end of life on every import.
     warnings.simplefilter("ignore")
@@ -23,11 +25,13 @@ with warnings.catch_warnings():
 layers = tf.keras.layers
 
 
+@fused
 def leaky(x: tf.Tensor) -> tf.Tensor:
     """Leaky ReLU with slope 0.2, element by element: like x."""
     return tf.nn.leaky_relu(x, 0.2)
 
 
+@fused
 def pixel_norm(x: tf.Tensor) -> tf.Tensor:
     """Scales each pixel's channel vector to unit mean square: [..., C], like x.
 
@@ -36,6 +40,18 @@ def pixel_norm(x: tf.Tensor) -> tf.Tensor:
     square = tf.square(tf.cast(x, tf.float32))
     mean = tf.reduce_mean(square, axis=-1, keepdims=True)
     return x * tf.cast(tf.math.rsqrt(mean + 1e-6), x.dtype)
+
+
+@fused
+def normed(x: tf.Tensor) -> tf.Tensor:
+    """Pixel norm, then leaky ReLU: like x."""
+    return leaky(pixel_norm(x))
+
+
+@fused
+def modulated(x: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
+    """Pixel norm, scale and shift, leaky ReLU; all [B, H, W, C]: like x."""
+    return leaky(pixel_norm(x) * scale + shift)
 
 
 def halve(x: tf.Tensor) -> tf.Tensor:
@@ -51,9 +67,32 @@ def soften(x: tf.Tensor) -> tf.Tensor:
 
 def double(x: tf.Tensor) -> tf.Tensor:
     """Bilinear, half-pixel centres: [B, H, W, C] -> [B, 2H, 2W, C]."""
+    if is_fusing() and x.shape.is_fully_defined():
+        return _double_columns(_double_rows(x))
     size = tf.shape(x)
     big = tf.image.resize(x, [2 * size[1], 2 * size[2]], "bilinear")
     return tf.cast(big, x.dtype)
+
+
+@fused
+def _double_rows(x: tf.Tensor) -> tf.Tensor:
+    return _doubled(x, 1)
+
+
+@fused
+def _double_columns(x: tf.Tensor) -> tf.Tensor:
+    return _doubled(x, 2)
+
+
+def _doubled(x: tf.Tensor, axis: int) -> tf.Tensor:
+    """Linear along one axis, whose ends are repeated."""
+    size = x.shape[axis]
+    before, last = tf.split(x, [size - 1, 1], axis)
+    first, after = tf.split(x, [1, size - 1], axis)
+    near = [tf.concat([first, before], axis), tf.concat([after, last], axis)]
+    both = tf.stack([0.75 * x + 0.25 * other for other in near], axis + 1)
+    shape = x.shape.as_list()
+    return tf.reshape(both, [*shape[:axis], 2 * size, *shape[axis + 1 :]])
 
 
 def levels_of(x: tf.Tensor, count: int) -> list[tf.Tensor]:
@@ -140,13 +179,16 @@ class SpectralConv(tf.keras.layers.Layer):
     """Convolution whose kernel Addons keeps at spectral norm 1.
 
     The wrapper writes the kernel back at each training call, so it must
-    work in float32: under mixed precision it would round the weights.
+    work in float32: under mixed precision it would round the weights. Maps
+    pass through it as they are.
     """
 
     def __init__(self, width: int, size: int = 3):
         super().__init__()
         self.conv = _SpectralNormalization(
-            layers.Conv2D(width, size, padding="same"), dtype="float32"
+            layers.Conv2D(width, size, padding="same"),
+            dtype="float32",
+            autocast=False,
         )
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
@@ -155,7 +197,7 @@ class SpectralConv(tf.keras.layers.Layer):
 
 
 class Modulation(tf.keras.layers.Layer):
-    """Pixel norm, then scale and shift from the mask and the style."""
+    """Pixel norm, scale and shift from mask and style, leaky ReLU."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -174,15 +216,23 @@ class Modulation(tf.keras.layers.Layer):
         # maps of this size are what a generator's time goes into.
         same = self.from_style(style) + tf.cast(self.from_mask.bias, x.dtype)
         scale, shift = tf.split(same[:, None, None], 2, -1)
+        scale += 1.0
+        if is_fusing():
+            with after(x):
+                scale += tf.nn.conv2d(mask, kernels[0], 1, "SAME")
+                shift += tf.nn.conv2d(mask, kernels[1], 1, "SAME")
+            return modulated(x, scale, shift)
+        # Only one map of the mask at a time: canvases are large.
         h = pixel_norm(x)
         with after(h):
-            h *= tf.nn.conv2d(mask, kernels[0], 1, "SAME") + (1.0 + scale)
+            h *= tf.nn.conv2d(mask, kernels[0], 1, "SAME") + scale
         with after(h):
-            return h + (tf.nn.conv2d(mask, kernels[1], 1, "SAME") + shift)
+            h += tf.nn.conv2d(mask, kernels[1], 1, "SAME") + shift
+        return leaky(h)
 
 
 class ModulatedBlock(tf.keras.layers.Layer):
-    """Residual block: twice modulation, leaky ReLU, convolution."""
+    """Residual block: twice modulation and convolution."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -195,7 +245,7 @@ class ModulatedBlock(tf.keras.layers.Layer):
         """x [B, H, W, C], mask [B, H, W, M], style [B, S] -> like x."""
         h = x
         for norm, conv in zip(self.norms, self.convs, strict=True):
-            h = conv(leaky(norm(h, mask, style)))
+            h = conv(norm(h, mask, style))
         return x + h
 
 
@@ -214,5 +264,5 @@ class SpectralBlock(tf.keras.layers.Layer):
         """[B, H, W, C] -> like x."""
         h = x
         for conv in self.convs:
-            h = conv(leaky(pixel_norm(h)), training=training)
+            h = conv(normed(h), training=training)
         return x + h

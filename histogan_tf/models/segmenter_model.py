@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from histogan_tf.config import OptimizerConfig, SegmenterConfig
 from histogan_tf.models import averages
+from histogan_tf.models.fused import fusing
 from histogan_tf.models.lessons import Batch, Lesson
 from histogan_tf.models.optimizers import adam
 from histogan_tf.models.segmenter import Segmenter, no_opinion
@@ -60,6 +61,7 @@ class SegmenterModel(tf.keras.Model):
         """Logits of a network for images without a coarser opinion."""
         return network(image, None, training=training)
 
+    @fusing()
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """One update; returns this replica's share of each loss term."""
         with tf.GradientTape() as tape:

@@ -8,9 +8,9 @@ are what inference uses.
 Teacher forcing (DESIGN section 4): the coarser image of stage k > 0 is the
 real one (`coarse_view.py`), so that stages are independent of one another.
 
-Every loss is a sum over this replica's images divided by the global batch,
-so sums over replicas are the global loss. Critic and generator are updated
-at once from one forward pass, which saves a third of the step.
+Losses are sums over this replica's images divided by the global batch, so
+sums over replicas are the global loss. One forward pass updates critic and
+generator, which saves a third of the step.
 
 Pixels without a label take the mean teacher's opinion (Tarvainen & Valpola
 2017): as the generator's mask always, as a class label where it is sure.
@@ -31,6 +31,7 @@ from histogan_tf.models import (
     segmenter_loss,
 )
 from histogan_tf.models.discriminator import Discriminator
+from histogan_tf.models.fused import fusing
 from histogan_tf.models.generator import Generator, noise_fields
 from histogan_tf.models.optimizers import adam
 from histogan_tf.models.other_stain import Batch, View, as_it_is
@@ -225,12 +226,9 @@ class StageModel(tf.keras.Model):
         sure = losses.confident(opinion, self.loss_settings.confidence)
         return lessons.complete(labels, opinion), gap * sure
 
+    @fusing()
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """One update of all three networks and their averages.
-
-        Returns:
-          This replica's share of each loss term; shares add up.
-        """
+        """One update of all; this replica's share of each loss term."""
         opinion, some = self.teach(batch, True), self.thinned(batch)
         mask, sure = self.complete(some["labels"], opinion[:: self.thin])
         with tf.GradientTape(persistent=True) as tape:

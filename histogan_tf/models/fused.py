@@ -1,0 +1,130 @@
+"""Pixelwise functions that CPUs compute in one pass in a bfloat16 train step.
+
+In: a function that treats every pixel of feature maps [B, H, W, C] by itself,
+or sums over pixels last. Out: the same function; inside `fusing` its values
+are one compiled loop (XLA), and its gradient is another, in float32 between
+reading and writing.
+
+TensorFlow reads and writes whole maps for each of a norm's dozen ops and the
+two dozen of its gradient, and its kernels for CPUs take longer over most of
+them in bfloat16 than in float32. The gradient's loop computes the values
+again, which is cheaper than to keep what they came from.
+
+Not in float32, where it gains little. Not outside training: every size would
+be compiled anew, and a server may lack the compiler. Not on GPUs, where XLA
+wants parts of CUDA that may be missing; there `--jit_compile` compiles the
+whole step.
+"""
+
+import contextlib
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, ParamSpec
+
+import tensorflow as tf
+
+_P = ParamSpec("_P")
+# Each thread's compiled functions, while it fuses.
+_thread = threading.local()
+
+
+@contextlib.contextmanager
+def fusing(wanted: bool = True) -> Iterator[None]:
+    """What this thread calls inside is fused, in bfloat16 and without GPUs.
+
+    Each function is traced anew in every `fusing`, so this wants to be where
+    a step is traced. Not `wanted`: inside nothing is.
+    """
+    before = getattr(_thread, "passes", None)
+    precision = tf.keras.mixed_precision.global_policy().compute_dtype
+    gpus = tf.config.list_logical_devices("GPU")
+    fuses = wanted and precision == "bfloat16" and not gpus
+    _thread.passes = {} if fuses else None
+    try:
+        yield
+    finally:
+        _thread.passes = before
+
+
+def is_fusing() -> bool:
+    """Whether functions are fused here and now."""
+    return getattr(_thread, "passes", None) is not None
+
+
+def fused(function: Callable[_P, tf.Tensor]) -> Callable[_P, tf.Tensor]:
+    """`function` of maps, with a gradient to each; the result like the first.
+
+    It may depend on nothing but its arguments, which come by position; where
+    a size is unknown it stays as it is.
+    """
+    return _fused(function, None)
+
+
+def fused_loss(function: Callable[_P, tf.Tensor]) -> Callable[_P, tf.Tensor]:
+    """As `fused`, with a gradient to the first argument alone, the logits."""
+    return _fused(function, 1)
+
+
+def _fused(function: Callable[..., tf.Tensor], learnt: int | None) -> Any:
+    @functools.wraps(function)
+    def call(*maps: Any) -> tf.Tensor:
+        if not is_fusing():
+            return function(*maps)
+        tensors = [tf.convert_to_tensor(x) for x in maps]
+        if not all(x.shape.is_fully_defined() for x in tensors):
+            return function(*tensors)
+        if function not in _thread.passes:
+            _thread.passes[function] = _one_pass(function, learnt)
+        return _thread.passes[function](*tensors)
+
+    return call
+
+
+def _one_pass(function: Callable, learnt: int | None) -> Callable:
+    forward = _compiled(functools.partial(_values, function))
+    backward = _compiled(functools.partial(_gradients, function, learnt))
+
+    @tf.custom_gradient
+    def one_pass(*maps: tf.Tensor) -> tuple[tf.Tensor, Callable]:
+        def gradients(upstream: tf.Tensor) -> list[tf.Tensor | None]:
+            found = backward(*maps, upstream)
+            return [*found, *[None] * (len(maps) - len(found))]
+
+        return forward(*maps), gradients
+
+    return one_pass
+
+
+def _exact(maps: tuple[tf.Tensor, ...]) -> list[tf.Tensor]:
+    return [tf.cast(x, tf.float32) for x in maps]
+
+
+def _values(function: Callable, *maps: tf.Tensor) -> tf.Tensor:
+    return tf.cast(function(*_exact(maps)), maps[0].dtype)
+
+
+def _gradients(
+    function: Callable, learnt: int | None, *maps: tf.Tensor
+) -> list[tf.Tensor]:
+    """What the last of `maps`, the result's gradient, gives the others."""
+    *inputs, upstream = _exact(maps)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs[:learnt])
+        result = function(*inputs)
+    found = tape.gradient(result, inputs[:learnt], upstream)
+    return [tf.cast(g, x.dtype) for g, x in zip(found, maps, strict=False)]
+
+
+def _compiled(function: Callable) -> Callable:
+    """`function` by XLA, compiled once for each shape."""
+    traced = tf.function(function, jit_compile=True, autograph=False)
+
+    def call(*maps: tf.Tensor) -> Any:
+        specs = [tf.TensorSpec(x.shape, x.dtype) for x in maps]
+        # What it calls is one pass with it. By hand, as calls warn of shapes.
+        with fusing(False):
+            traced_here = traced.get_concrete_function(*specs)
+        return traced_here(*maps)
+
+    return call

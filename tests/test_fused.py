@@ -1,0 +1,193 @@
+"""Fused functions: the same numbers, and only where they are wanted."""
+
+import threading
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from histogan_tf.config import Config, NetworkConfig, StageConfig
+from histogan_tf.models import fused, layers, losses
+from histogan_tf.models.stage import StageModel
+
+RNG = np.random.default_rng(3)
+SHAPE = (2, 6, 4, 5)
+MAPS = {
+    "leaky": (layers.leaky, 1),
+    "pixel_norm": (layers.pixel_norm, 1),
+    "normed": (layers.normed, 1),
+    "modulated": (layers.modulated, 3),
+    "double": (layers.double, 1),
+}
+LOSSES = {
+    "cross_entropy": (losses.cross_entropy, "target", "weights"),
+    "generated": (losses.generated,),
+    "real": (losses.real, "where"),
+    "soft_dice": (losses.soft_dice, "same"),
+    "consistency": (losses.consistency, "same", "where"),
+}
+
+
+@pytest.fixture
+def bfloat16():
+    tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    yield
+    tf.keras.mixed_precision.set_global_policy("float32")
+
+
+def numbers(*shape):
+    return tf.constant(RNG.normal(size=shape), tf.float32)
+
+
+def with_gradients(function, inputs, learnt, upstream):
+    """The result and its gradients, as arrays of float32."""
+    with tf.GradientTape() as tape:
+        tape.watch(inputs[:learnt])
+        result = function(*inputs)
+    found = tape.gradient(result, inputs[:learnt], upstream)
+    return [tf.cast(x, tf.float32).numpy() for x in (result, *found)]
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_a_map_is_float32s_but_for_its_own_rounding(name, bfloat16):
+    function, count = MAPS[name]
+    inputs = [tf.cast(numbers(*SHAPE), tf.bfloat16) for _ in range(count)]
+    upstream = tf.cast(numbers(*function(*inputs).shape), tf.bfloat16)
+    exact = [tf.cast(x, tf.float32) for x in inputs]
+    wanted = with_gradients(
+        function, exact, count, tf.cast(upstream, tf.float32)
+    )
+    with fused.fusing():
+        assert function(*inputs).dtype == tf.bfloat16
+        found = with_gradients(function, inputs, count, upstream)
+    for one, other in zip(found, wanted, strict=True):
+        # Half a unit in the last of 8 digits; near zero, what sums lose.
+        # Doubling rounds between its axes, where the most is about 4.
+        lost = 4 * 2**-8 if name == "double" else 1e-5
+        np.testing.assert_allclose(one, other, rtol=2**-8, atol=lost)
+
+
+def loss_inputs(kinds, classes):
+    soft = tf.nn.softmax(3.0 * numbers(2, 6, 4, classes - 1))
+    made = {
+        "target": soft * tf.constant([1.0, 0.0])[:, None, None, None],
+        "same": tf.nn.softmax(3.0 * numbers(2, 6, 4, classes)),
+        "weights": tf.constant([0.5, 2.0, 1.0]),
+        "where": tf.constant(RNG.uniform(size=(2, 6, 4)), tf.float32),
+    }
+    return [2.0 * numbers(2, 6, 4, classes), *(made[kind] for kind in kinds)]
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_is_what_it_is(name, bfloat16):
+    function, *kinds = LOSSES[name]
+    inputs, upstream = loss_inputs(kinds, 4), tf.constant([0.7, -1.3])
+    wanted = with_gradients(function, inputs, 1, upstream)
+    with fused.fusing():
+        found = with_gradients(function, inputs, 1, upstream)
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
+
+
+def test_a_loss_has_a_gradient_to_its_logits_alone(bfloat16):
+    logits, target = loss_inputs(["same"], 4)
+    with fused.fusing(), tf.GradientTape() as tape:
+        tape.watch([logits, target])
+        loss = losses.soft_dice(logits, target)
+    to_logits, to_target = tape.gradient(loss, [logits, target])
+    assert np.abs(to_logits).max() > 0
+    assert to_target is None
+
+
+# Where
+
+
+def test_float32_is_left_as_it_is():
+    with fused.fusing():
+        assert not fused.is_fusing()
+
+
+def test_a_gpu_is_left_as_it_is(bfloat16, monkeypatch):
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [kind])
+    with fused.fusing():
+        assert not fused.is_fusing()
+
+
+def test_inside_and_in_this_thread_only(bfloat16):
+    seen = []
+    with fused.fusing():
+        thread = threading.Thread(target=lambda: seen.append(fused.is_fusing()))
+        thread.start()
+        thread.join()
+        assert fused.is_fusing()
+    assert seen == [False] and not fused.is_fusing()
+    with pytest.raises(ValueError, match="out"), fused.fusing():
+        raise ValueError("out")
+    assert not fused.is_fusing()
+
+
+def compiled(graph):
+    """How many functions of a graph XLA compiles."""
+    return sum(
+        function.attr["_XlaMustCompile"].b
+        for function in graph.as_graph_def().library.function
+    )
+
+
+def test_unknown_sizes_are_not_compiled(bfloat16):
+    def call(x):
+        with fused.fusing():
+            return layers.double(layers.normed(x))
+
+    for shape, wanted in ((SHAPE, True), ((None, None, None, 5), False)):
+        spec = tf.TensorSpec(shape, tf.bfloat16)
+        graph = tf.function(call).get_concrete_function(spec).graph
+        assert (compiled(graph) > 0) == wanted
+
+
+# In a step
+
+SMALL = NetworkConfig((4, 6))
+STAGE = StageConfig(8, 4, 9, generator=SMALL, critic=SMALL, segmenter=SMALL)
+
+
+def batch():
+    labels = np.eye(3)[RNG.integers(0, 3, (4, 8, 8))]
+    labels[2:] = 0
+    return {
+        "image": tf.constant(RNG.uniform(-1, 1, (4, 8, 8, 3)), tf.float32),
+        "labels": tf.constant(labels, tf.float32),
+        "style": numbers(4, 6),
+        "seed": tf.constant([3, 4, 5, 6], tf.int64),
+    }
+
+
+def stage():
+    tf.keras.utils.set_random_seed(1)
+    return StageModel(Config(stages=(STAGE, STAGE)), 1, [1.0, 1.0, 1.0])
+
+
+def test_a_fused_step_learns_what_another_does(bfloat16, monkeypatch):
+    example, found = batch(), []
+    for gpus in ([], ["GPU:0"]):
+        monkeypatch.setattr(
+            tf.config, "list_logical_devices", lambda kind, found=gpus: found
+        )
+        model = stage()
+        step = tf.function(model.train_step).get_concrete_function(example)
+        assert (compiled(step.graph) > 10) == (not gpus)
+        terms = step(example)
+        weights = [tf.reshape(v, [-1]) for v in model.trainable_variables]
+        found.append((terms, tf.concat(weights, 0).numpy()))
+    (terms, weights), (others, wanted) = found
+    for name, value in terms.items():
+        assert float(value) == pytest.approx(float(others[name]), rel=0.02)
+    # A step of Adam turns on a gradient's sign, which rounding may turn.
+    moved = np.abs(wanted - weights) > 1e-4
+    assert moved.mean() < 0.05
+
+
+def test_only_a_step_that_trains_is_compiled(bfloat16):
+    model, example = stage(), batch()
+    graph = tf.function(model.test_step).get_concrete_function(example).graph
+    assert compiled(graph) == 0
