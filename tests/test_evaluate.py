@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 from programs import run_program
 
+from histogan_tf.data import phantom
+from histogan_tf.data.ingest import ingest
+from histogan_tf.data.ingest_settings import IngestSettings
+
 QUICK = {"swd_splits": 2, "swd_patches": 16, "swd_repeats": 1, "examples": 2}
 
 
@@ -127,3 +131,23 @@ def test_an_untrained_phase_is_named(evaluate, run, tmp_path):
     shutil.rmtree(copy / "judge")
     code, _, err = evaluate(run_dir=copy)
     assert code == 2 and "judge/checkpoints: no checkpoint" in err
+
+
+def test_images_coarser_than_the_run_are_measured_with_a_note(
+    evaluate, phantom_files, tmp_path
+):
+    ingest(
+        IngestSettings(
+            images=str(phantom_files / "images"),
+            masks=str(phantom_files / "masks"),
+            classes=str(phantom.CLASSES_FILE),
+            output=str(tmp_path / "coarse"),
+            mpp=6.5,
+            split="test",
+        )
+    )
+    code, _, err = evaluate(data=tmp_path / "coarse", **QUICK)
+    assert code == 0
+    assert ": 6.5 um/px is coarser than the 5 um/px that" in err
+    code, _, err = evaluate(**QUICK)
+    assert code == 0 and "coarser" not in err

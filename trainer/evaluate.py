@@ -7,6 +7,7 @@ protocol is written beside every number. The same run, data and seed give the
 same metrics.json.
 """
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
@@ -15,7 +16,7 @@ from histogan_tf import program
 from histogan_tf.progress_bar import progress_bar
 
 if TYPE_CHECKING:
-    from histogan_tf.data.manifest import Manifest
+    from histogan_tf.data.manifest import Kind, Manifest
     from histogan_tf.evaluation.measure import MeasureSettings
     from histogan_tf.run_dir import RunDir
 
@@ -72,6 +73,9 @@ def main() -> None:
     data = manifest.load(flags.FLAGS.data)
     tiles.check_classes(run.classes(), data.classes, flags.FLAGS.data)
     settings = measure_settings()
+    finest = run.config().finest_mpp
+    if note := coarse_note(data.split(settings.split).labelled, finest):
+        print(note, file=sys.stderr)
     with manifest.naming_damage(data), progress_bar("load") as show:
         images = tiles.load(
             data, settings.split, run.config(), flags.FLAGS.max_images
@@ -87,6 +91,16 @@ def main() -> None:
     page = write(run, pictures, metrics)
     print_summary(metrics)
     print(f"{run.metrics_path}\n{page}")
+
+
+def coarse_note(labelled: "Kind", wanted: float) -> str | None:
+    """`images.coarse_note` of the coarsest image, if any is too coarse."""
+    from histogan_tf.data import images
+
+    if not labelled.images:
+        return None
+    coarsest = max(labelled.images, key=lambda image: image.mpp)
+    return images.coarse_note(coarsest.name, coarsest.mpp, wanted)
 
 
 def measure_settings() -> "MeasureSettings":
