@@ -48,10 +48,12 @@ def with_gradients(function, inputs, learnt, upstream):
     return [tf.cast(x, tf.float32).numpy() for x in (result, *found)]
 
 
+@pytest.mark.parametrize("channels", [5, 48])
 @pytest.mark.parametrize("name", MAPS)
-def test_a_map_is_float32s_but_for_its_own_rounding(name, bfloat16):
+def test_a_map_is_float32s_but_for_its_own_rounding(name, channels, bfloat16):
     function, count = MAPS[name]
-    inputs = [tf.cast(numbers(*SHAPE), tf.bfloat16) for _ in range(count)]
+    shape = (*SHAPE[:-1], channels)
+    inputs = [tf.cast(numbers(*shape), tf.bfloat16) for _ in range(count)]
     upstream = tf.cast(numbers(*function(*inputs).shape), tf.bfloat16)
     exact = [tf.cast(x, tf.float32) for x in inputs]
     wanted = with_gradients(

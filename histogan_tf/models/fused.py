@@ -25,31 +25,43 @@ from typing import Any, ParamSpec
 import tensorflow as tf
 
 _P = ParamSpec("_P")
-# Each thread's compiled functions, while it fuses.
+# Each thread's `mode`: its compiled functions while it fuses, `_LOOP` while it
+# traces one of them.
 _thread = threading.local()
+_LOOP = object()
 
 
 @contextlib.contextmanager
-def fusing(wanted: bool = True) -> Iterator[None]:
-    """What this thread calls inside is fused, in bfloat16 and without GPUs.
-
-    Each function is traced anew in every `fusing`, so this wants to be where
-    a step is traced. Not `wanted`: inside nothing is.
-    """
-    before = getattr(_thread, "passes", None)
-    precision = tf.keras.mixed_precision.global_policy().compute_dtype
-    gpus = tf.config.list_logical_devices("GPU")
-    fuses = wanted and precision == "bfloat16" and not gpus
-    _thread.passes = {} if fuses else None
+def _mode(wanted: Any) -> Iterator[None]:
+    before = getattr(_thread, "mode", None)
+    _thread.mode = wanted
     try:
         yield
     finally:
-        _thread.passes = before
+        _thread.mode = before
+
+
+@contextlib.contextmanager
+def fusing() -> Iterator[None]:
+    """What this thread calls inside is fused, in bfloat16 and without GPUs.
+
+    Each function is traced anew in every `fusing`, so this wants to be where
+    a step is traced.
+    """
+    precision = tf.keras.mixed_precision.global_policy().compute_dtype
+    gpus = tf.config.list_logical_devices("GPU")
+    with _mode({} if precision == "bfloat16" and not gpus else None):
+        yield
 
 
 def is_fusing() -> bool:
     """Whether functions are fused here and now."""
-    return getattr(_thread, "passes", None) is not None
+    return isinstance(getattr(_thread, "mode", None), dict)
+
+
+def is_loop() -> bool:
+    """Whether what is traced becomes a loop of its own."""
+    return getattr(_thread, "mode", None) is _LOOP
 
 
 def fused(function: Callable[_P, tf.Tensor]) -> Callable[_P, tf.Tensor]:
@@ -74,9 +86,9 @@ def _fused(function: Callable[..., tf.Tensor], learnt: int | None) -> Any:
         tensors = [tf.convert_to_tensor(x) for x in maps]
         if not all(x.shape.is_fully_defined() for x in tensors):
             return function(*tensors)
-        if function not in _thread.passes:
-            _thread.passes[function] = _one_pass(function, learnt)
-        return _thread.passes[function](*tensors)
+        if function not in _thread.mode:
+            _thread.mode[function] = _one_pass(function, learnt)
+        return _thread.mode[function](*tensors)
 
     return call
 
@@ -122,8 +134,8 @@ def _compiled(function: Callable) -> Callable:
 
     def call(*maps: tf.Tensor) -> Any:
         specs = [tf.TensorSpec(x.shape, x.dtype) for x in maps]
-        # What it calls is one pass with it. By hand, as calls warn of shapes.
-        with fusing(False):
+        # By hand, as a call warns of many shapes.
+        with _mode(_LOOP):
             traced_here = traced.get_concrete_function(*specs)
         return traced_here(*maps)
 

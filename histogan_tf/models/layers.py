@@ -12,10 +12,11 @@ by TensorFlow Addons, the only import of it here.
 
 import contextlib
 import warnings
+from collections.abc import Callable
 
 import tensorflow as tf
 
-from histogan_tf.models.fused import fused, is_fusing
+from histogan_tf.models.fused import fused, is_fusing, is_loop
 
 with warnings.catch_warnings():
     # Addons announces its end of life on every import.
@@ -37,9 +38,29 @@ def pixel_norm(x: tf.Tensor) -> tf.Tensor:
 
     The mean square is taken in float32, also under bfloat16.
     """
+    if is_loop() and x.shape[-1] > 32 and x.shape[-1] % 16 == 0:
+        return _loop_norm(x)
     square = tf.square(tf.cast(x, tf.float32))
     mean = tf.reduce_mean(square, axis=-1, keepdims=True)
     return x * tf.cast(tf.math.rsqrt(mean + 1e-6), x.dtype)
+
+
+@tf.custom_gradient
+def _loop_norm(x: tf.Tensor) -> tuple[tf.Tensor, Callable]:
+    """`pixel_norm` without long sums, nor its gradient."""
+    scale = tf.math.rsqrt(_loop_mean(tf.square(x)) + 1e-6)
+    y = x * scale
+    return y, lambda dy: scale * (dy - y * _loop_mean(dy * y))
+
+
+def _loop_mean(x: tf.Tensor) -> tf.Tensor:
+    """Mean over channels, a multiple of 16: [..., C] -> [..., 1].
+
+    A loop adds one number after the other, each when the last is done; of
+    many channels, 16 sums side by side take a third of the time.
+    """
+    sums = tf.add_n(tf.split(x, x.shape[-1] // 16, -1))
+    return tf.reduce_sum(sums, axis=-1, keepdims=True) / float(x.shape[-1])
 
 
 @fused
