@@ -6,7 +6,8 @@ six residual blocks from 8 x 8 to 256 x 256 px, modulated by mask and noise
 (SPADE, Park et al. 2019, CVPR), with batch norm and spectral norm; a critic
 of N + 1 classes shaped like a U-Net; LabelMix. Widths, order and passes
 follow the authors' code, github.com/boschresearch/OASIS; the code is ours.
-Its average of weights is left out, in its favour.
+Its average of weights is left out, in its favour; what can be fused is, as
+in the pyramid's step.
 
 Nothing is ever trained with it: a train step of the pyramid is held against
 it on the same machine.
@@ -17,6 +18,7 @@ import itertools
 import tensorflow as tf
 
 from histogan_tf.models import losses
+from histogan_tf.models.fused import fusing
 from histogan_tf.models.layers import SpectralConv, leaky
 
 NOISE, HIDDEN, WIDTH = 64, 128, 64
@@ -160,6 +162,7 @@ class LargeGan:
             for rate in (_GENERATOR_RATE, _CRITIC_RATE)
         ]
 
+    @fusing()
     def train_step(self, image: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         """One update of the generator, then one of the critic: the losses."""
         with tf.GradientTape() as tape:
