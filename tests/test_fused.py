@@ -1,6 +1,8 @@
 """Fused functions: the same numbers, and only where they are wanted."""
 
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -46,6 +48,14 @@ def with_gradients(function, inputs, learnt, upstream):
         result = function(*inputs)
     found = tape.gradient(result, inputs[:learnt], upstream)
     return [tf.cast(x, tf.float32).numpy() for x in (result, *found)]
+
+
+def compiled(graph):
+    """How many functions of a graph XLA compiles."""
+    return sum(
+        function.attr["_XlaMustCompile"].b
+        for function in graph.as_graph_def().library.function
+    )
 
 
 @pytest.mark.parametrize("channels", [5, 48])
@@ -101,6 +111,63 @@ def test_a_loss_has_a_gradient_to_its_logits_alone(bfloat16):
     assert to_target is None
 
 
+@pytest.mark.parametrize("persistent", [False, True])
+@pytest.mark.parametrize("name", [*MAPS, *LOSSES])
+def test_one_loop_each_way(name, persistent, bfloat16):
+    """With nothing of its inside kept, also for a tape that is used twice."""
+    if name in MAPS:
+        function, learnt = MAPS[name]
+        inputs = [tf.cast(numbers(*SHAPE), tf.bfloat16)] * learnt
+    else:
+        function, *kinds = LOSSES[name]
+        learnt, inputs = 1, loss_inputs(kinds, 4)
+
+    def step(*given):
+        with fused.fusing(), tf.GradientTape(persistent) as tape:
+            watched = list(given[:learnt])
+            tape.watch(watched)
+            result = function(*given)
+        return result, tape.gradient(result, watched)
+
+    graph = tf.function(step).get_concrete_function(*inputs).graph
+    calls = [op for op in graph.get_operations() if "Call" in op.type]
+    loops = 2 if name == "double" else 1
+    assert [len(op.outputs) for op in calls] == [1] * loops + [learnt] * loops
+    assert compiled(graph) >= 2 * loops
+
+
+def test_a_traced_step_is_not_kept(bfloat16):
+    def step(x):
+        with fused.fusing(), tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layers.normed(layers.modulated(x, x, x))
+        return tape.gradient(y, x)
+
+    graph = (
+        tf.function(step)
+        .get_concrete_function(tf.TensorSpec(SHAPE, tf.bfloat16))
+        .graph
+    )
+    assert compiled(graph) > 0
+    kept = weakref.ref(graph)
+    del graph
+    gc.collect()
+    assert kept() is None
+
+
+def test_arguments_by_name_are_no_loop(bfloat16):
+    logits, where = loss_inputs(["where"], 4)
+    with fused.fusing():
+        found = losses.real(logits, where=where)
+        np.testing.assert_allclose(found, losses.real(logits, where), rtol=1e-5)
+
+
+def test_a_loss_is_float32(bfloat16):
+    logits = tf.cast(numbers(2, 6, 4, 4), tf.bfloat16)
+    with fused.fusing():
+        assert losses.generated(logits).dtype == tf.float32
+
+
 # Where
 
 
@@ -126,14 +193,6 @@ def test_inside_and_in_this_thread_only(bfloat16):
     with pytest.raises(ValueError, match="out"), fused.fusing():
         raise ValueError("out")
     assert not fused.is_fusing()
-
-
-def compiled(graph):
-    """How many functions of a graph XLA compiles."""
-    return sum(
-        function.attr["_XlaMustCompile"].b
-        for function in graph.as_graph_def().library.function
-    )
 
 
 def test_unknown_sizes_are_not_compiled(bfloat16):

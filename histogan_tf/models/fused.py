@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec
 
 import tensorflow as tf
+from tensorflow.python.eager import record
 
 _P = ParamSpec("_P")
 # Each thread's `mode`: its compiled functions while it fuses, `_LOOP` while it
@@ -67,22 +68,22 @@ def is_loop() -> bool:
 def fused(function: Callable[_P, tf.Tensor]) -> Callable[_P, tf.Tensor]:
     """`function` of maps, with a gradient to each; the result like the first.
 
-    It may depend on nothing but its arguments, which come by position; where
-    a size is unknown it stays as it is.
+    It may depend on nothing but its arguments. Where one comes by its name,
+    or a size is unknown, it stays as it is.
     """
     return _fused(function, None)
 
 
 def fused_loss(function: Callable[_P, tf.Tensor]) -> Callable[_P, tf.Tensor]:
-    """As `fused`, with a gradient to the first argument alone, the logits."""
+    """As `fused`: float32, with a gradient to the first argument alone."""
     return _fused(function, 1)
 
 
 def _fused(function: Callable[..., tf.Tensor], learnt: int | None) -> Any:
     @functools.wraps(function)
-    def call(*maps: Any) -> tf.Tensor:
-        if not is_fusing():
-            return function(*maps)
+    def call(*maps: Any, **more: Any) -> tf.Tensor:
+        if more or not is_fusing():
+            return function(*maps, **more)
         tensors = [tf.convert_to_tensor(x) for x in maps]
         if not all(x.shape.is_fully_defined() for x in tensors):
             return function(*tensors)
@@ -94,16 +95,20 @@ def _fused(function: Callable[..., tf.Tensor], learnt: int | None) -> Any:
 
 
 def _one_pass(function: Callable, learnt: int | None) -> Callable:
-    forward = _compiled(functools.partial(_values, function))
+    forward = _compiled(functools.partial(_values, function, learnt))
     backward = _compiled(functools.partial(_gradients, function, learnt))
 
-    @tf.custom_gradient
-    def one_pass(*maps: tf.Tensor) -> tuple[tf.Tensor, Callable]:
+    def one_pass(*maps: tf.Tensor) -> tf.Tensor:
         def gradients(upstream: tf.Tensor) -> list[tf.Tensor | None]:
             found = backward(*maps, upstream)
             return [*found, *[None] * (len(maps) - len(found))]
 
-        return forward(*maps), gradients
+        # What tf.custom_gradient does, which keeps every step's graph for the
+        # process's life, and lets persistent tapes record the loop's inside.
+        with record.stop_recording():
+            result = forward(*maps)
+        record.record_operation("fused", [result], list(maps), gradients)
+        return result
 
     return one_pass
 
@@ -112,8 +117,11 @@ def _exact(maps: tuple[tf.Tensor, ...]) -> list[tf.Tensor]:
     return [tf.cast(x, tf.float32) for x in maps]
 
 
-def _values(function: Callable, *maps: tf.Tensor) -> tf.Tensor:
-    return tf.cast(function(*_exact(maps)), maps[0].dtype)
+def _values(
+    function: Callable, learnt: int | None, *maps: tf.Tensor
+) -> tf.Tensor:
+    result = function(*_exact(maps))
+    return result if learnt else tf.cast(result, maps[0].dtype)
 
 
 def _gradients(
