@@ -176,19 +176,9 @@ def chart(
     figure, (left, right) = pyplot.subplots(
         1, 2, figsize=(10, 4), layout="constrained"
     )
-    kinds = sorted({(r["precision"], r["batch"]) for r in speeds})
-    for place, (precision, batch) in enumerate(kinds):
-        rows = _of(speeds, precision=precision, batch=batch)
-        left.bar(
-            [r["stage"] + place / (len(kinds) + 1) for r in rows],
-            [100 * r["share_of_peak"] for r in rows],
-            1 / (len(kinds) + 1),
-            label=f"{precision}, batch {batch}",
-        )
+    _shares(left, speeds)
     left.set(xlabel="stage", ylabel="% of the best convolution")
     left.set_xticks(sorted({r["stage"] for r in speeds}))
-    left.axhline(100 * SHARE, color="grey", linestyle=":")
-    left.legend(fontsize=8)
     for stage in sorted({r["stage"] for r in memories}):
         rows = _of(memories, stage=stage)
         sides = [r["side"] for r in rows]
@@ -209,3 +199,28 @@ def chart(
         right.set_ylim(top=1.2 * right.get_ylim()[1])
         right.legend(fontsize=8, ncols=4, loc="upper center")
     machine.write_chart(path, figure)
+
+
+def _shares(axes: Any, rows: list[dict[str, Any]]) -> None:
+    """A bar a row, by stage, precision and batch, which stands above it."""
+    colours = {"float32": "C0", "bfloat16": "C1"}
+    most = max(len(_of(rows, stage=row["stage"])) for row in rows)
+    for stage in {row["stage"] for row in rows}:
+        ranked = sorted(
+            _of(rows, stage=stage),
+            key=lambda row: (
+                list(colours).index(row["precision"]),
+                row["batch"],
+            ),
+        )
+        for place, row in enumerate(ranked):
+            left, share = stage + place / (most + 1), 100 * row["share_of_peak"]
+            axes.bar(
+                left, share, 1 / (most + 1), color=colours[row["precision"]]
+            )
+            axes.text(left, share, row["batch"], ha="center", va="bottom")
+    for precision, colour in colours.items():
+        axes.bar(0, 0, color=colour, label=precision)
+    axes.axhline(100 * SHARE, color="grey", linestyle=":")
+    axes.set_ylim(top=1.3 * axes.get_ylim()[1])
+    axes.legend(fontsize=8, ncols=2, title="above the bars: images of a step")

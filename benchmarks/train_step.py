@@ -1,6 +1,6 @@
 r"""How fast is a train step, what share of the machine, how much memory?
 
-    python -m benchmarks.train_step [--preset base] [--batches 2,4]
+    python -m benchmarks.train_step [--preset base] [--batches 2,preset]
         [--precisions float32,bfloat16] [--sides 256,512,1024,2048]
         [--repeats 3]
 
@@ -36,13 +36,20 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from benchmarks import machine, step_table
 from histogan_tf import presets, program
 
+# In place of a number of images.
+PRESETS = "preset"
+
 
 def define_flags() -> None:
     """Only as a program: tests import programs with flags of these names."""
     flags.DEFINE_enum(
         "preset", "base", sorted(presets.PRESETS), "whose stages are measured"
     )
-    flags.DEFINE_list("batches", ["2", "4"], "images of a step")
+    flags.DEFINE_list(
+        "batches",
+        ["2", PRESETS],
+        f"images of a step; {PRESETS}: as many as the preset's own",
+    )
     flags.DEFINE_list("precisions", ["float32", "bfloat16"], "arithmetic")
     flags.DEFINE_list(
         "sides", ["256", "512", "1024", "2048"], "of images, px; may be empty"
@@ -102,12 +109,20 @@ def tell(path: pathlib.Path, result: dict[str, Any]) -> None:
 
 def _measure(values: Any) -> dict[str, Any]:
     """The run that the flags ask for; rows' shares are of their own peaks."""
+    from histogan_tf.errors import InputError
+
     start = time.monotonic()
     machine.code()  # before others change it
-    batches, sides = (numbers(n, values[n].value) for n in ("batches", "sides"))
+    own = PRESETS in values.batches
+    batches = numbers("batches", (b for b in values.batches if b != PRESETS))
+    sides = numbers("sides", values.sides)
     allowed("precisions", values.precisions, ("float32", "bfloat16"))
     common = {"steps": values.steps, "peak_seconds": values.peak_seconds}
-    first = cells(values.preset, values.precisions, batches, common)
+    if not batches:
+        raise InputError(
+            "--batches: give a number, for sides and the large GAN"
+        )
+    first = cells(values.preset, values.precisions, batches, own, common)
     second = side_cells(values.preset, min(batches), sides, common)
     speeds, memories = _measured(first), _measured(second, values.repeats)
     large = _large(values.precisions, min(batches), values.large_steps)
@@ -162,17 +177,17 @@ def cells(
     preset: str,
     precisions: Iterable[str],
     batches: Iterable[int],
+    own: bool,
     common: dict[str, Any],
 ) -> list:
-    """Every stage in every precision with every batch."""
+    """Every stage in every precision with every batch; `own`: the preset's."""
     from benchmarks.step_cells import Cell
 
-    count = len(presets.PRESETS[preset]().stages)
     return [
-        Cell(preset, stage, precision, batch, **common)
-        for stage in range(count)
+        Cell(preset, index, precision, batch, **common)
+        for index, stage in enumerate(presets.PRESETS[preset]().stages)
         for precision in precisions
-        for batch in batches
+        for batch in [*batches, *[stage.batch] * own]
     ]
 
 

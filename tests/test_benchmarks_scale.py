@@ -129,10 +129,13 @@ def test_the_large_gan_is_the_published_one():
 
 
 def test_cells():
-    found = train_step.cells("tiny", ["float32"], [2, 4], TINY)
+    found = train_step.cells("tiny", ["float32"], [2, 4], False, TINY)
     assert [(c.stage, c.batch) for c in found] == [
         (0, 2), (0, 4), (1, 2), (1, 4)
     ]  # fmt: skip
+    own = [stage.batch for stage in presets.PRESETS["tiny"]().stages]
+    found = train_step.cells("tiny", ["float32"], [2], True, TINY)
+    assert [c.batch for c in found] == [2, own[0], 2, own[1]]
     # Crops of 16 px do not fit into images of 8.
     found = train_step.side_cells("tiny", 2, [8, 32], TINY)
     assert [(c.stage, c.side) for c in found] == [(0, 8), (0, 32), (1, 32)]
