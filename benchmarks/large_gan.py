@@ -95,7 +95,7 @@ class LargeGenerator(tf.keras.Model):
         shape = tf.shape(mask)
         noise = tf.random.normal([shape[0], 1, 1, NOISE])
         noise = tf.broadcast_to(noise, [*tf.unstack(shape)[:3], NOISE])
-        mask = tf.concat([noise, mask], axis=-1)
+        mask = tf.concat([tf.cast(noise, mask.dtype), mask], axis=-1)
         small = tf.stack([shape[1], shape[2]]) // 2 ** (len(self.blocks) - 1)
         x = self.first(tf.image.resize(mask, small, "nearest"))
         for place, block in enumerate(self.blocks):

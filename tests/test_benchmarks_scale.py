@@ -128,6 +128,16 @@ def test_the_large_gan_is_the_published_one():
     assert np.abs(first - gan.train_step(image, mask)).min() > 1e-6
 
 
+def test_the_large_gan_paints_in_bfloat16():
+    tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        image = large_gan.LargeGenerator()(tf.ones([1, 64, 64, 3]))
+    finally:
+        tf.keras.mixed_precision.set_global_policy("float32")
+    assert image.dtype == tf.float32 and image.shape == (1, 64, 64, 3)
+    assert 0 < np.abs(image).max() <= 1
+
+
 def test_cells():
     found = train_step.cells("tiny", ["float32"], [2, 4], False, TINY)
     assert [(c.stage, c.batch) for c in found] == [
