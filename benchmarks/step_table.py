@@ -173,32 +173,35 @@ def chart(
     matplotlib.use("agg")
     from matplotlib import pyplot
 
-    figure, (left, right) = pyplot.subplots(
-        1, 2, figsize=(10, 4), layout="constrained"
+    count = 2 if memories else 1
+    figure, axes = pyplot.subplots(
+        1, count, figsize=(5 * count, 4), layout="constrained", squeeze=False
     )
-    _shares(left, speeds)
-    left.set(xlabel="stage", ylabel="% of the best convolution")
-    left.set_xticks(sorted({r["stage"] for r in speeds}))
-    for stage in sorted({r["stage"] for r in memories}):
-        rows = _of(memories, stage=stage)
-        sides = [r["side"] for r in rows]
+    _shares(axes[0, 0], speeds)
+    if memories:
+        _memories(axes[0, 1], memories)
+    machine.write_chart(path, figure)
+
+
+def _memories(axes: Any, rows: list[dict[str, Any]]) -> None:
+    """A line a stage over the images' sides."""
+    for stage in sorted({row["stage"] for row in rows}):
+        some = _of(rows, stage=stage)
+        sides = [row["side"] for row in some]
         used, whole = (
-            [r[f"{name}_memory_mib"] for r in rows]
+            [row[f"{name}_memory_mib"] for row in some]
             for name in ("step", "process")
         )
-        (line,) = right.plot(sides, used, marker="o", label=f"stage {stage}")
-        right.plot(sides, whole, color=line.get_color(), linestyle=":")
-    right.set(
+        (line,) = axes.plot(sides, used, marker="o", label=f"stage {stage}")
+        axes.plot(sides, whole, color=line.get_color(), linestyle=":")
+    axes.set(
         xlabel="side of the images, px",
         ylabel="memory of a step (dotted: process), MiB",
     )
-    right.set_xticks(sorted({r["side"] for r in memories}))
-    right.set_ylim(bottom=0)
-    if memories:
-        # Room for the legend above all lines.
-        right.set_ylim(top=1.2 * right.get_ylim()[1])
-        right.legend(fontsize=8, ncols=4, loc="upper center")
-    machine.write_chart(path, figure)
+    axes.set_xticks(sorted({row["side"] for row in rows}))
+    # Room for the legend above all lines.
+    axes.set_ylim(bottom=0, top=1.2 * axes.get_ylim()[1])
+    axes.legend(fontsize=8, ncols=4, loc="upper center")
 
 
 def _shares(axes: Any, rows: list[dict[str, Any]]) -> None:
@@ -221,6 +224,8 @@ def _shares(axes: Any, rows: list[dict[str, Any]]) -> None:
             axes.text(left, share, row["batch"], ha="center", va="bottom")
     for precision, colour in colours.items():
         axes.bar(0, 0, color=colour, label=precision)
+    axes.set(xlabel="stage", ylabel="% of the best convolution")
+    axes.set_xticks(sorted({row["stage"] for row in rows}))
     axes.axhline(100 * SHARE, color="grey", linestyle=":")
     axes.set_ylim(top=1.3 * axes.get_ylim()[1])
     axes.legend(fontsize=8, ncols=2, title="above the bars: images of a step")
