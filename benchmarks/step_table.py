@@ -222,8 +222,8 @@ def _shares(axes: Any, rows: list[dict[str, Any]]) -> None:
                 left, share, 1 / (most + 1), color=colours[row["precision"]]
             )
             axes.text(left, share, row["batch"], ha="center", va="bottom")
-    for precision, colour in colours.items():
-        axes.bar(0, 0, color=colour, label=precision)
+    for precision in sorted({row["precision"] for row in rows}, reverse=True):
+        axes.bar(0, 0, color=colours[precision], label=precision)
     axes.set(xlabel="stage", ylabel="% of the best convolution")
     axes.set_xticks(sorted({row["stage"] for row in rows}))
     axes.axhline(100 * SHARE, color="grey", linestyle=":")

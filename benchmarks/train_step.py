@@ -37,7 +37,7 @@ from benchmarks import machine, step_table
 from histogan_tf import presets, program
 
 # In place of a number of images.
-PRESETS = "preset"
+OWN = "preset"
 
 
 def define_flags() -> None:
@@ -47,8 +47,8 @@ def define_flags() -> None:
     )
     flags.DEFINE_list(
         "batches",
-        ["2", PRESETS],
-        f"images of a step; {PRESETS}: as many as the preset's own",
+        ["2", OWN],
+        f"images of a step; {OWN}: as many as the preset's own",
     )
     flags.DEFINE_list("precisions", ["float32", "bfloat16"], "arithmetic")
     flags.DEFINE_list(
@@ -113,8 +113,8 @@ def _measure(values: Any) -> dict[str, Any]:
 
     start = time.monotonic()
     machine.code()  # before others change it
-    own = PRESETS in values.batches
-    batches = numbers("batches", (b for b in values.batches if b != PRESETS))
+    own = OWN in values.batches
+    batches = numbers("batches", (b for b in values.batches if b != OWN))
     sides = numbers("sides", values.sides)
     allowed("precisions", values.precisions, ("float32", "bfloat16"))
     common = {"steps": values.steps, "peak_seconds": values.peak_seconds}

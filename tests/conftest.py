@@ -30,6 +30,17 @@ def pytest_collection_modifyitems(items) -> None:
     items.sort(key=lambda item: order.get(item.path.name, len(order)))
 
 
+@pytest.fixture
+def bfloat16():
+    """Mixed precision, for layers that are made inside."""
+    import tensorflow as tf
+
+    before = tf.keras.mixed_precision.global_policy()
+    tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    yield
+    tf.keras.mixed_precision.set_global_policy(before)
+
+
 @pytest.fixture(scope="session")
 def real_data() -> pathlib.Path:
     """Folder of real tissue; in CI its absence fails, elsewhere it skips."""

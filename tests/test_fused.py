@@ -30,13 +30,6 @@ LOSSES = {
 }
 
 
-@pytest.fixture
-def bfloat16():
-    tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
-    yield
-    tf.keras.mixed_precision.set_global_policy("float32")
-
-
 def numbers(*shape):
     return tf.constant(RNG.normal(size=shape), tf.float32)
 
@@ -77,6 +70,17 @@ def test_a_map_is_float32s_but_for_its_own_rounding(name, channels, bfloat16):
         # Doubling rounds between its axes, where the most is about 4.
         lost = 4 * 2**-8 if name == "double" else 1e-5
         np.testing.assert_allclose(one, other, rtol=2**-8, atol=lost)
+
+
+def test_a_modulation_is_the_same_fused(bfloat16):
+    layer = layers.Modulation(5)
+    x, mask = numbers(*SHAPE), tf.nn.softmax(numbers(*SHAPE[:-1], 3))
+    given = [tf.cast(v, tf.bfloat16) for v in (x, mask, numbers(2, 6))]
+    apart = tf.cast(layer(*given), tf.float32)
+    with fused.fusing():
+        found = tf.cast(layer(*given), tf.float32)
+    # Apart, every op rounds to 8 digits, of numbers up to 8 or so.
+    np.testing.assert_allclose(found, apart, rtol=2**-5, atol=2**-5)
 
 
 def loss_inputs(kinds, classes):

@@ -14,14 +14,6 @@ def features(*shape):
     return tf.constant(RNG.normal(size=shape), tf.float32)
 
 
-@pytest.fixture
-def bfloat16():
-    before = tf.keras.mixed_precision.global_policy()
-    tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
-    yield
-    tf.keras.mixed_precision.set_global_policy(before)
-
-
 # Batch norm: the kernel of one replica, and Keras' own for several
 
 
