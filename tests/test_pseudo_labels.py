@@ -58,14 +58,49 @@ def test_an_opinion_is_the_mean_over_stains_of_training_tiles(
         pixels = np.rint((colour.from_lab(moved).numpy() + 1) * 127.5)
         known.append(one_stain.opinion(pixels.astype(np.uint8), STYLE, 0))
     # The opinion is (known[0] + sum of count * known[1:]) / (1 + stains).
-    found = teacher.opinion(image(4), STYLE, 7)
+    upright = replace(teacher, turns=False)
+    found = upright.opinion(image(4), STYLE, 7)
     rest = (found * (1 + teacher.stains) - known[0]).reshape(-1)
     columns = np.stack([one.reshape(-1) for one in known[1:]], axis=1)
     counts = np.linalg.lstsq(columns, rest, rcond=None)[0]
     np.testing.assert_allclose(counts, np.rint(counts), atol=0.05)
     assert np.rint(counts).sum() == teacher.stains == 5
-    other = teacher.opinion(image(4), STYLE, 8)
+    other = upright.opinion(image(4), STYLE, 8)
     assert np.abs(found - other).max() > 1e-4
+
+
+def first_corner(view):
+    """A judge that says 1 of the first pixel of what it is shown."""
+    found = np.zeros((*view.shape[:2], 1), np.float32)
+    found[0, 0] = 1
+    return found
+
+
+def test_each_view_lies_another_way_round(teacher):
+    judge = replace(teacher, judge=first_corner)
+    found = 6 * judge.opinion(image(5), STYLE, 0)[..., 0]
+    # As it is; a quarter turn left shows the right upper corner first, a half
+    # the right lower, three quarters the left lower; mirrored, the left lower;
+    # a quarter turn and mirrored: transposed, the left upper.
+    np.testing.assert_allclose(
+        found[[0, 0, -1, -1], [0, -1, -1, 0]], [2, 1, 1, 2]
+    )
+    assert found.sum() == pytest.approx(6)
+
+
+def test_symmetries_are_eight_and_come_back():
+    tile = image(6)
+    seen = []
+
+    def watched(view):
+        seen.append(view)
+        return view
+
+    for number in range(8):
+        np.testing.assert_array_equal(
+            pseudo_labels.read_turned(watched, tile, number), tile
+        )
+    assert len({(view.shape, view.tobytes()) for view in seen}) == 8
 
 
 def test_large_tiles_are_read_by_windows(source):
@@ -86,11 +121,13 @@ def test_large_tiles_are_read_by_windows(source):
     assert asked == [(50, 50, 3)]
 
 
-def test_a_network_of_one_stain_is_asked_in_that_alone(source):
-    judge = replace(source.config.judge, restain=0.0)
+def test_a_network_is_asked_in_what_it_knows(source, teacher):
+    assert teacher.stains and teacher.turns
+    upright = replace(source.config.judge.augment, flips=False)
+    judge = replace(source.config.judge, restain=0.0, augment=upright)
     config = replace(source.config, judge=judge)
     found = pseudo_labels.teacher(replace(source, config=config))
-    assert found.stains == 0
+    assert found.stains == 0 and not found.turns
 
 
 def test_tiles_get_labels_and_keep_the_rest(teacher):

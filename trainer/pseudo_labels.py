@@ -5,9 +5,10 @@ Out: the same tiles, kept in memory, with its probabilities as soft labels
 (Lee 2013).
 
 An opinion is the mean over the tile as it is and in the stains of other tiles
-(Reinhard et al. 2001; means of several views: Radosavovic et al. 2018): the
-judge has learnt each mask in many stains, so what it says in one stain only
-is noise. Whole tiles are read, as a network sees more of their surroundings
+(Reinhard et al. 2001; means of several views: Radosavovic et al. 2018), each
+time turned or mirrored otherwise: the judge has learnt each mask in many
+stains and all ways round, so what it says of one view only is noise. Whole
+tiles are read, as a network sees more of their surroundings
 than a crop holds. The stages' segmenters have no say: they read worse
 (figures in WORKSPACE_NOTES.md).
 """
@@ -48,17 +49,18 @@ class Teacher:
     """The trained judge, who labels tiles.
 
     It reads a tile in `stains` other stains, drawn from `styles`, those of
-    all training tiles, float32 [M, 6].
+    all training tiles, float32 [M, 6]; with `turns`, each another way round.
     """
 
     judge: Read
     styles: tf.Tensor
     stains: int
+    turns: bool
 
     def opinion(
         self, image: np.ndarray, style: np.ndarray, place: int
     ) -> np.ndarray:
-        """What the judge says of a tile, the mean over its stains.
+        """What the judge says of a tile, the mean over its views.
 
         Args:
           image: uint8 [H, W, 3] at the finest um/px, of `style` [6].
@@ -68,8 +70,8 @@ class Teacher:
           float32 [H, W, N], probabilities.
         """
         total = self.judge(image)
-        for view in self._restained(image, style, place):
-            total += self.judge(view)
+        for number, view in enumerate(self._restained(image, style, place), 1):
+            total += read_turned(self.judge, view, number * self.turns)
         return total / np.float32(1 + self.stains)
 
     def _restained(
@@ -90,9 +92,23 @@ def teacher(source: sources.Source) -> Teacher:
     return Teacher(
         bounded(segment_with(judge), windows, LARGE, _PART),
         source.styles(),
-        # A network that knows one stain only is asked in that alone.
+        # A network is asked in what it knows only.
         _STAINS if source.config.judge.restain else 0,
+        source.config.judge.augment.flips,
     )
+
+
+def read_turned(read: Read, image: np.ndarray, number: int) -> np.ndarray:
+    """What `read` says of an image that lies another way round.
+
+    `number` is one of the square's eight symmetries: quarter turns, from 4
+    on with rows mirrored after them. Taken back, so pixels are the image's.
+    """
+    view = np.rot90(image, number % 4)
+    view = view[::-1] if number >= 4 else view
+    found = read(np.ascontiguousarray(view))
+    found = found[::-1] if number >= 4 else found
+    return np.rot90(found, -(number % 4))
 
 
 def bounded(
