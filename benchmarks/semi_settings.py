@@ -19,6 +19,8 @@ from histogan_tf.config import (
 # On every machine, so that cells of several machines compare.
 PRECISION = "float32"
 _PLAIN = AugmentConfig(scale=1.15, warp=0.02, stain=0.15)
+# Whole images are never cut elsewhere, so zoom and warp must vary them.
+_WHOLE = AugmentConfig(scale=1.4, warp=0.06, stain=0.15)
 # The honest rival of synthesis: all that classical augmentation offers.
 _CLASSIC = AugmentConfig(scale=1.4, warp=0.06, stain=0.5)
 
@@ -70,9 +72,9 @@ def xnet128(seed: int) -> Config:
     segmenter = SegmenterConfig(
         128,
         8,
-        700,
+        1400,
         network=_net(16, 32, 48, 64),
-        augment=_PLAIN,
+        augment=_WHOLE,
         thin=2,
     )
     return Config(
