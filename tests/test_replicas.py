@@ -7,7 +7,8 @@ import pytest
 import workers
 
 # Models of `strategy_models`, for 5 steps: by one replica, by two of a process
-# (a CPU must be split before it is used) and by two processes on 127.0.0.1.
+# (a CPU must be split before it is used), the first in bfloat16 too, and by two
+# processes on 127.0.0.1.
 # Prints exit codes; each process leaves its weights in the folder.
 MODELS = """
 def split():
@@ -16,14 +17,15 @@ def split():
     tf.config.set_logical_device_configuration(cpu, [half, half])
 
 
-def train_all(name, strategy_of, prepare=lambda: None):
+def train_all(name, strategy_of, prepare=lambda: None, precision="float32",
+              models=sys.argv[3:]):
     prepare()
     from trainer import strategies
-    strategies.prepare("float32", 0)
+    strategies.prepare(precision, 0)
     strategy = getattr(strategies, strategy_of)()
     from strategy_models import builds, train
-    for model in sys.argv[3:]:
-        kept = train(builds[model], strategy, FOLDER / strategy_of / model)
+    for model in models:
+        kept = train(builds[model], strategy, FOLDER / name / model)
         values = {str(i): v.numpy() for i, v in enumerate(kept.model.variables)}
         moved = max(
             np.abs(a - values[str(i)]).max()
@@ -37,6 +39,9 @@ def train_all(name, strategy_of, prepare=lambda: None):
 print(json.dumps([
     ended(fork(None, lambda: train_all("one", "one"))),
     ended(fork(None, lambda: train_all("mirrored", "mirrored", split))),
+    ended(fork(None, lambda: train_all(
+        "half", "mirrored", split, "bfloat16", sys.argv[3:4]
+    ))),
     ended(*[
         fork(k, lambda: train_all(f"worker{k}", "multi_worker"))
         for k in range(2)
@@ -55,7 +60,7 @@ SIZES = {"mirrored": [2, 2], "worker0": [2], "worker1": [2]}
 def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     out, err = workers.run(MODELS, folder, *NAMES)
-    assert json.loads(out.splitlines()[-1]) == [[0], [0], [0, 0]], err[-3000:]
+    assert json.loads(out.splitlines()[-1]) == [[0]] * 3 + [[0, 0]], err[-3000:]
     return folder
 
 
@@ -78,3 +83,16 @@ def test_two_replicas_give_the_weights_of_one(models, name, replica):
             )
     losses = [found["losses"].astype(float) for found in (one, two)]
     np.testing.assert_allclose(*losses, atol=1e-4)
+
+
+def test_two_replicas_learn_in_bfloat16(models):
+    """What one learns in float32, to bfloat16's three digits."""
+    one, half = (
+        np.load(models / f"{NAMES[0]}-{n}.npz") for n in ("one", "half")
+    )
+    assert half["sizes"].tolist() == [2, 2]
+    np.testing.assert_allclose(half["losses"], one["losses"], rtol=0.01)
+    weights = [key for key in one.files if key.isdecimal()]
+    apart = max(np.abs(half[k] - one[k].astype(float)).max() for k in weights)
+    # Of weights that have moved by 0.8; in float32 they part by less than 1e-5.
+    assert 1e-4 < apart < 0.02
