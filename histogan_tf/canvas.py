@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from histogan_tf import preprocess
 from histogan_tf.data import colour
-from histogan_tf.models.segmenter import Segmenter, read_twice
+from histogan_tf.models.segmenter import Asked, read_twice
 from histogan_tf.pyramid import Pyramid
 
 _IMAGES = tf.TensorSpec([None, None, None, 3], tf.uint8)
@@ -171,7 +171,7 @@ class Reader:
     float32 [B, H, W, N]; `read_images` uint8 images. Both are graphs.
     """
 
-    def __init__(self, network: Segmenter, refines: bool = False):
+    def __init__(self, network: Asked, refines: bool = False):
         """Traces nothing yet; one graph serves all sizes.
 
         `refines`: it is of a stage above 0, see `segmenter.read_twice`.
@@ -207,7 +207,7 @@ class Reader:
         return tf.nn.softmax(inside)
 
 
-def segment_with(network: Segmenter, refines: bool = False) -> Reader:
+def segment_with(network: Asked, refines: bool = False) -> Reader:
     """A function from uint8 images of any size to probabilities.
 
     Args:

@@ -18,7 +18,7 @@ import tensorflow as tf
 from histogan_tf import canvas, halo, preprocess, regions, sources
 from histogan_tf.config import SegmenterConfig
 from histogan_tf.models import layers
-from histogan_tf.models.segmenter import Segmenter
+from histogan_tf.models.segmenter import Asked
 from histogan_tf.pyramid import Pyramid
 from histogan_tf.regions import Box, Layout, Need
 from histogan_tf.sources import Source
@@ -33,7 +33,7 @@ class WindowReader:
     finest stage's result box.
     """
 
-    def __init__(self, networks: Sequence[Segmenter], layout: Layout):
+    def __init__(self, networks: Sequence[Asked], layout: Layout):
         """Traces nothing yet; networks and needs are coarsest first."""
         self.networks, self.layout = networks, layout
         signature = [
@@ -111,7 +111,7 @@ class WindowReader:
         return logits[0]
 
 
-def of_segmenter(network: Segmenter, settings: SegmenterConfig) -> WindowReader:
+def of_segmenter(network: Asked, settings: SegmenterConfig) -> WindowReader:
     """One segmenter alone, as `canvas.Reader` reads."""
     reach = halo.read_halo(settings.network, settings.patch)
     stride = network.stride

@@ -1,12 +1,15 @@
 """trainer.segment: images in; masks, overlays, outlines and areas out."""
 
 import csv
+import itertools
 import json
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +20,8 @@ from shapely import geometry
 from histogan_tf import run_dir
 from histogan_tf.canvas import segment_with
 from histogan_tf.data import images
+from histogan_tf.errors import InputError
+from trainer import segment_networks
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -125,6 +130,43 @@ def test_at_the_runs_own_scale_the_network_alone_decides(
     )
 
 
+def test_all_ways_round_the_mean_decides(
+    segment, pictures, random_run, tmp_path
+):
+    out = tmp_path / "out"
+    code, *_ = segment(
+        images=pictures, output=out, mpp=5.0, views=8, probabilities=True
+    )
+    assert code == 0
+    image = images.read_image(str(pictures).replace("[34]", "3"))
+    read = segment_with(run_dir.load_segmenter(run_dir.open_run(random_run)))
+    # Transposed or not, rows and columns either way.
+    found = tifffile.imread(out / "probabilities" / "tile_3.tif")
+    wanted = np.zeros_like(found)
+    for rows, columns in itertools.product((1, -1), repeat=2):
+        view = image[::rows, ::columns]
+        shares = read(np.ascontiguousarray(view))
+        wanted += np.moveaxis(shares[::rows, ::columns], -1, 0) / 8
+        shares = read(np.ascontiguousarray(np.swapaxes(view, 0, 1)))
+        back = np.swapaxes(shares, 0, 1)[::rows, ::columns]
+        wanted += np.moveaxis(back, -1, 0) / 8
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+    alone = np.moveaxis(read(image), -1, 0)
+    assert np.abs(found - alone).max() > 1e-3
+
+
+def test_a_network_that_knows_one_way_is_shown_that_alone(random_run):
+    run = run_dir.open_run(random_run)
+    upright = replace(run.config().segmenter.augment, flips=False)
+    segmenter = replace(run.config().segmenter, augment=upright)
+    config = replace(run.config(), segmenter=segmenter)
+    stubborn = SimpleNamespace(config=lambda: config, config_path="c.json")
+    segment_networks.check_views(stubborn, "segmenter", 1)
+    segment_networks.check_views(run, "segmenter", 8)
+    with pytest.raises(InputError, match=r"--views 2: c.json says .*flips"):
+        segment_networks.check_views(stubborn, "segmenter", 2)
+
+
 def test_the_same_images_give_the_same_bytes(segment, pictures, tmp_path):
     found = []
     for name in ("one", "two"):
@@ -213,6 +255,8 @@ def test_bad_images_can_be_skipped(segment, with_bad, tmp_path):
         ({"object_classes": "nerve"}, "'nerve': allowed are stroma, epith"),
         ({"mpp": 0}, "mpp=0"),
         ({"mpp": "nan"}, "--mpp nan: um/px"),
+        ({"views": 9}, "views"),
+        ({"views": 2, "network": "pyramid"}, "--views 2: the pyramid reads"),
     ],
 )
 def test_bad_flags(segment, pictures, tmp_path, values, message):

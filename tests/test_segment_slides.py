@@ -11,9 +11,11 @@ import tifffile
 from programs import run_line, run_program
 from shapely import geometry
 
+from histogan_tf import run_dir, sources
 from histogan_tf.data import images, tiff_blocks
 from histogan_tf.data.blocks import BlockImage
-from trainer import segment_levels, segment_slides
+from histogan_tf.regions import Box
+from trainer import segment_levels, segment_networks, segment_slides
 from trainer.segment_slide import Request
 
 
@@ -134,6 +136,30 @@ def test_the_pyramid_reads_too_and_glass_if_asked(segment, slide, tmp_path):
     assert mask.max() < 3
     assert not (out / "outlines").exists()
     assert not (out / "instances").exists()  # no boundary class
+
+
+def test_a_slide_is_read_all_ways_round(segment, slide, random_run, tmp_path):
+    run = run_dir.open_run(random_run)
+    network = segment_networks.by_window(run, "segmenter", 8)
+    assert network.identity["views"] == 8
+    image = np.random.default_rng(0).integers(0, 256, (70, 90, 3), np.uint8)
+    source, box = sources.from_array(image), Box(10, 45, 30, 77)
+    reader = network.make()
+    seen = reader.surroundings(source, box)
+    _, found = reader.opinions(source, box, seen)
+    whole = segment_networks.by_image(run, "segmenter", 8)(image)
+    np.testing.assert_allclose(found, whole[10:45, 30:77], atol=1e-4)
+    found = []
+    for views in (1, 8):
+        out = tmp_path / str(views)
+        given = {"images": slide, "output": out, "canvas": True}
+        code, _, err = segment(**given, views=views, probabilities=True)
+        assert code == 0, err
+        file = out / "probabilities" / "1_epithelium" / "case.ome.tif"
+        found.append(tifffile.imread(file).astype(int))
+    one, many = found
+    glass = tifffile.imread(out / "masks" / "case.ome.tif") == 255
+    assert (one != many).any() and not many[glass].any()
 
 
 def test_a_slide_that_turns_out_to_be_damaged(segment, slide, tmp_path):

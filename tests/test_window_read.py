@@ -9,6 +9,7 @@ from histogan_tf import canvas, halo, run_dir, sources, window_read
 from histogan_tf.config import NetworkConfig, SegmenterConfig
 from histogan_tf.errors import InputError
 from histogan_tf.models.segmenter import Segmenter, no_opinion
+from histogan_tf.models.turned import Turned
 from histogan_tf.regions import Box
 
 CLASSES = 3
@@ -49,6 +50,14 @@ def test_the_final_segmenter():
     assert whole.max() > 0.9  # so it has opinions that could differ
     reader = window_read.of_segmenter(network, settings)
     check(reader, whole)
+
+
+def test_the_final_segmenter_several_ways_round():
+    network, settings = alone()
+    turned = Turned(network, 6)
+    whole = canvas.segment_with(turned)(image())
+    assert np.abs(whole - canvas.segment_with(network)(image())).max() > 0.1
+    check(window_read.of_segmenter(turned, settings), whole)
 
 
 def test_the_pyramid(random_canvas):

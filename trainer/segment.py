@@ -1,7 +1,7 @@
 r"""Images in; class masks, overlays, areas and outlines out.
 
     python -m trainer.segment --run_dir R --images P --output D \
-        [--mpp X] [--geojson] [--probabilities]
+        [--mpp X] [--geojson] [--probabilities] [--views 8]
 
 For each image, at its own size: `masks/<name>.png` (class ids),
 `overlays/<name>.png`, with a boundary class `instances/<name>.csv` and, as
@@ -68,6 +68,14 @@ flags.DEFINE_enum(
     ["segmenter", "pyramid"],
     "who reads: the final segmenter, or the stages' own, coarse to fine",
 )
+flags.DEFINE_integer(
+    "views",
+    1,
+    "show each image so many ways round, turned and mirrored, and average what"
+    " the final segmenter says; 8 is all, at 8 times the price",
+    1,
+    8,
+)
 flags.DEFINE_bool(
     "canvas",
     None,
@@ -102,6 +110,7 @@ def main() -> None:
 
     input_files.check_scale("mpp", flags.FLAGS.mpp)
     run = run_dir.open_run(flags.FLAGS.run_dir)
+    segment_networks.check_views(run, flags.FLAGS.network, flags.FLAGS.views)
     listed = input_files.find(flags.FLAGS.images, EXTENSIONS)
     found = dicom_series.one_each(listed)
     if len(found) < len(listed):
@@ -123,7 +132,14 @@ def main() -> None:
         atomic_directory(flags.FLAGS.output) as folder,
         progress_bar("segment") as show,
     ):
-        make_folders(folder, bool(work.table.boundary))
+        segment_files.make_folders(
+            folder,
+            masks=True,
+            overlays=True,
+            instances=bool(work.table.boundary),
+            outlines=flags.FLAGS.geojson,
+            probabilities=flags.FLAGS.probabilities,
+        )
         done = []
         for path in paths:
             done.append(segment_file(path, folder, work))
@@ -184,7 +200,7 @@ def segment_slides_of(run: "RunDir", paths: list[pathlib.Path]) -> None:
         finished.extend(done)
         skipped.extend(bad)
 
-    network = segment_networks.by_window(run, values.network)
+    network = segment_networks.by_window(run, values.network, values.views)
     count = segment_slides.segment_all(
         paths,
         network,
@@ -218,7 +234,7 @@ def prepare(run: "RunDir") -> Work:
     table = run.classes()
     outlined = segmentation.object_classes(table, flags.FLAGS.object_classes)
     return Work(
-        segment_networks.by_image(run, flags.FLAGS.network),
+        segment_networks.by_image(run, flags.FLAGS.network, flags.FLAGS.views),
         run.config().finest_mpp,
         table,
         outlined,
@@ -238,19 +254,6 @@ def read_image(path: pathlib.Path) -> tuple["np.ndarray", float]:
     if mpp is None:
         raise InputError(f"{path}: no um/px in the file; state it with --mpp")
     return image, mpp
-
-
-def make_folders(folder: pathlib.Path, boundary: bool) -> None:
-    """Makes a folder for each kind of result that is wanted."""
-    asked = {
-        "masks": True,
-        "overlays": True,
-        "instances": boundary,
-        "outlines": flags.FLAGS.geojson,
-        "probabilities": flags.FLAGS.probabilities,
-    }
-    for name in (name for name, wanted in asked.items() if wanted):
-        (folder / name).mkdir()
 
 
 def segment_file(

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from histogan_tf.run_dir import RunDir
 
 
+def make_folders(folder: pathlib.Path, **wanted: bool) -> None:
+    """Makes a folder for each kind of result that is wanted."""
+    for name in (name for name, asked in wanted.items() if asked):
+        (folder / name).mkdir()
+
+
 def write_probabilities(path: pathlib.Path, shares: "np.ndarray") -> None:
     """Writes float32 [H, W, N] as a TIFF of N pages."""
     import numpy as np

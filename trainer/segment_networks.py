@@ -1,6 +1,7 @@
 """Who segments for `trainer.segment`: the final segmenter or the pyramid.
 
-In: a trained run and the network's name. Out: a function that reads whole
+In: a trained run, the network's name, and in how many ways the final segmenter
+is shown each image (`models/turned.py`). Out: a function that reads whole
 images, or what reads slides by windows.
 """
 
@@ -14,14 +15,36 @@ from trainer.segment_slide import Network
 if TYPE_CHECKING:
     import numpy as np
 
+    from histogan_tf.models.segmenter import Asked
     from histogan_tf.run_dir import RunDir
     from histogan_tf.window_read import WindowReader
 
 PYRAMID = "pyramid"
 
 
+def check_views(run: "RunDir", name: str, views: int) -> None:
+    """Refuses several views of a network that has learnt one only.
+
+    Raises:
+      InputError: it is the pyramid, or was trained without flips.
+    """
+    from histogan_tf.errors import InputError
+
+    if views == 1:
+        return
+    if name == PYRAMID:
+        raise InputError(
+            f"--views {views}: the pyramid reads one; use --network segmenter"
+        )
+    if not run.config().segmenter.augment.flips:
+        raise InputError(
+            f"--views {views}: {run.config_path} says segmenter.augment.flips"
+            " false, so turned tissue is strange to it; use 1"
+        )
+
+
 def by_image(
-    run: "RunDir", name: str
+    run: "RunDir", name: str, views: int
 ) -> Callable[["np.ndarray"], "np.ndarray"]:
     """Maps uint8 [H, W, 3] to probabilities float32 [H, W, N]."""
     from histogan_tf import canvas, run_dir
@@ -29,11 +52,10 @@ def by_image(
     if name == PYRAMID:
         whole = canvas.Canvas(run_dir.load_pyramid(run))
         return lambda image: whole.segment(image)[-1]
-    network = run_dir.load_segmenter(run)
-    return canvas.segment_with(network)
+    return canvas.segment_with(_segmenter(run, views))
 
 
-def by_window(run: "RunDir", name: str) -> Network:
+def by_window(run: "RunDir", name: str, views: int) -> Network:
     """Reads slides; loads its weights when it begins."""
     from histogan_tf import run_dir
 
@@ -41,13 +63,15 @@ def by_window(run: "RunDir", name: str) -> Network:
     pyramid = name == PYRAMID
     phases = map(run_dir.stage_name, stages) if pyramid else ["segmenter"]
     weights = run_dir.weights_hash(run, phases)
-    identity = {"network": name, "weights_sha256": weights}
-    make = functools.partial(_reader, run.root, pyramid, weights)
+    identity = {"network": name, "weights_sha256": weights, "views": views}
+    make = functools.partial(_reader, run.root, pyramid, weights, views)
     return Network(make, identity, run.config().finest_mpp, run.classes())
 
 
 @functools.lru_cache(maxsize=1)
-def _reader(root: pathlib.Path, pyramid: bool, weights: str) -> "WindowReader":
+def _reader(
+    root: pathlib.Path, pyramid: bool, weights: str, views: int
+) -> "WindowReader":
     """Loads once in a process; `weights` tells trainings apart."""
     from histogan_tf import run_dir, window_read
 
@@ -55,6 +79,13 @@ def _reader(root: pathlib.Path, pyramid: bool, weights: str) -> "WindowReader":
     run = run_dir.open_run(root)
     if pyramid:
         return window_read.of_pyramid(run_dir.load_pyramid(run))
-    network = run_dir.load_segmenter(run)
     settings = run.config().segmenter
-    return window_read.of_segmenter(network, settings)
+    return window_read.of_segmenter(_segmenter(run, views), settings)
+
+
+def _segmenter(run: "RunDir", views: int) -> "Asked":
+    from histogan_tf import run_dir
+    from histogan_tf.models.turned import Turned
+
+    network = run_dir.load_segmenter(run)
+    return Turned(network, views) if views > 1 else network

@@ -10,10 +10,32 @@ finest level works on p x p pixels at once (sub-pixel convolution, Shi et al.
 2016), at a p * p-th of the price.
 """
 
+from collections.abc import Sequence
+from typing import Protocol
+
 import tensorflow as tf
 
 from histogan_tf.config import NetworkConfig
 from histogan_tf.models import batch_norm, layers
+
+
+class Asked(Protocol):
+    """A segmenter, or what stands in for one: sizes divide by `stride`."""
+
+    classes: int
+    stride: int
+
+    @property
+    def variables(self) -> Sequence[tf.Variable]:
+        """Every weight."""
+
+    def __call__(
+        self,
+        image: tf.Tensor,
+        coarse: tf.Tensor | None,
+        training: bool = False,
+    ) -> tf.Tensor:
+        """See the module."""
 
 
 def no_opinion(image: tf.Tensor, classes: int) -> tf.Tensor:
@@ -22,7 +44,7 @@ def no_opinion(image: tf.Tensor, classes: int) -> tf.Tensor:
 
 
 def read_twice(
-    network: "Segmenter", image: tf.Tensor, training: bool = False
+    network: Asked, image: tf.Tensor, training: bool = False
 ) -> tf.Tensor:
     """Logits [B, H, W, N] of a stage by itself that refines opinions.
 
