@@ -8,9 +8,9 @@ An opinion is the mean over the tile as it is and in the stains of other tiles
 (Reinhard et al. 2001; means of several views: Radosavovic et al. 2018), each
 time turned or mirrored otherwise: the judge has learnt each mask in many
 stains and all ways round, so what it says of one view only is noise. Whole
-tiles are read, as a network sees more of their surroundings
-than a crop holds. The stages' segmenters have no say: they read worse
-(figures in WORKSPACE_NOTES.md).
+tiles are read, as a network sees more of their surroundings than a crop
+holds. The stages' segmenters have no say: they read worse (figures in
+WORKSPACE_NOTES.md).
 """
 
 import time
@@ -24,7 +24,7 @@ from histogan_tf import preprocess, run_dir, window_read
 from histogan_tf.canvas import segment_with
 from histogan_tf.data import colour, dataset
 from histogan_tf.data.dataset import Tiles
-from histogan_tf.models import other_stain
+from histogan_tf.models import other_stain, turned
 from histogan_tf.regions import Box
 from histogan_tf.sources import Source
 from histogan_tf.window_read import WindowReader
@@ -99,16 +99,10 @@ def teacher(source: sources.Source) -> Teacher:
 
 
 def read_turned(read: Read, image: np.ndarray, number: int) -> np.ndarray:
-    """What `read` says of an image that lies another way round.
-
-    `number` is one of the square's eight symmetries: quarter turns, from 4
-    on with rows mirrored after them. Taken back, so pixels are the image's.
-    """
-    view = np.rot90(image, number % 4)
-    view = view[::-1] if number >= 4 else view
-    found = read(np.ascontiguousarray(view))
-    found = found[::-1] if number >= 4 else found
-    return np.rot90(found, -(number % 4))
+    """What `read` says of an image in a symmetry of `turned`, taken back."""
+    view = turned.turn(tf.constant(image[None]), number)[0]
+    found = tf.constant(read(view.numpy())[None])
+    return turned.turn_back(found, number)[0].numpy()
 
 
 def bounded(

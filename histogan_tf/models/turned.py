@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from histogan_tf.models import layers
 from histogan_tf.models.segmenter import Asked
 
 MOST = 8  # symmetries of the square
@@ -54,12 +55,13 @@ class Turned:
         training: bool = False,
     ) -> tf.Tensor:
         """See the module and `Segmenter.call`."""
-        shares = [
-            self._shares(image, coarse, number, training)
-            for number in range(self.views)
-        ]
-        # No probability is below 1e-30 of a sum of 1.
-        return tf.math.log(tf.add_n(shares) / float(self.views) + 1e-30)
+        total = self._shares(image, coarse, 0, training)
+        for number in range(1, self.views):
+            with layers.after(total):  # in the memory of one view
+                shares = self._shares(image, coarse, number, training)
+            total += shares
+        # Of a sum of 1, what is less than 1e-30 is nothing.
+        return tf.math.log(total / float(self.views) + 1e-30)
 
     def _shares(self, image, coarse, number, training):
         opinion = None if coarse is None else turn(coarse, number)
