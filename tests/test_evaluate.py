@@ -151,3 +151,19 @@ def test_images_coarser_than_the_run_are_measured_with_a_note(
     assert ": 6.5 um/px is coarser than the 5 um/px that" in err
     code, _, err = evaluate(**QUICK)
     assert code == 0 and "coarser" not in err
+
+
+def test_the_note_is_of_images_that_are_measured(
+    evaluate, phantom_records, tmp_path
+):
+    """Of five images every third is: the first and the fourth."""
+    copy = tmp_path / "records"
+    shutil.copytree(phantom_records, copy)
+    found = json.loads((copy / "manifest.json").read_text())
+    images = found["splits"]["test"]["labelled"]["images"]
+    assert len(images) == 5
+    images[1]["mpp"], images[3]["mpp"] = 6.5, 6.0
+    (copy / "manifest.json").write_text(json.dumps(found))
+    code, _, err = evaluate(data=copy, **QUICK, max_images=2)
+    assert code == 0
+    assert f"{images[3]['name']}: 6 um/px is coarser than the 5 um/px" in err

@@ -8,6 +8,7 @@ same metrics.json.
 """
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
@@ -16,7 +17,7 @@ from histogan_tf import program
 from histogan_tf.progress_bar import progress_bar
 
 if TYPE_CHECKING:
-    from histogan_tf.data.manifest import Kind, Manifest
+    from histogan_tf.data.manifest import ImageInfo, Manifest
     from histogan_tf.evaluation.measure import MeasureSettings
     from histogan_tf.run_dir import RunDir
 
@@ -74,7 +75,9 @@ def main() -> None:
     tiles.check_classes(run.classes(), data.classes, flags.FLAGS.data)
     settings = measure_settings()
     finest = run.config().finest_mpp
-    if note := coarse_note(data.split(settings.split).labelled, finest):
+    labelled = data.split(settings.split).labelled.images
+    step = tiles.step_of(len(labelled), flags.FLAGS.max_images)
+    if note := coarse_note(labelled[::step], finest):
         print(note, file=sys.stderr)
     with manifest.naming_damage(data), progress_bar("load") as show:
         images = tiles.load(
@@ -93,13 +96,13 @@ def main() -> None:
     print(f"{run.metrics_path}\n{page}")
 
 
-def coarse_note(labelled: "Kind", wanted: float) -> str | None:
+def coarse_note(measured: "Sequence[ImageInfo]", wanted: float) -> str | None:
     """`images.coarse_note` of the coarsest image, if any is too coarse."""
     from histogan_tf.data import images
 
-    if not labelled.images:
+    if not measured:
         return None
-    coarsest = max(labelled.images, key=lambda image: image.mpp)
+    coarsest = max(measured, key=lambda image: image.mpp)
     return images.coarse_note(coarsest.name, coarsest.mpp, wanted)
 
 

@@ -82,7 +82,7 @@ def each(
 
 def step_of(count: int, most: int | None) -> int:
     """The n of every n-th of `count` images, so that at most `most` remain."""
-    return -(-count // most) if most else 1
+    return max(1, -(-count // most)) if most else 1
 
 
 def check_classes(run: ClassTable, data: ClassTable, source: str) -> None:
