@@ -19,9 +19,14 @@ Progress = Callable[[int, int, str], None]
 
 
 def check_scale(flag: str, value: float | None) -> None:
-    """Raises InputError for um/px that is no number (absl lets nan pass)."""
+    """Raises InputError for um/px that is no number."""
+    check_finite(flag, value, "um/px, 0.01..100,")
+
+
+def check_finite(flag: str, value: float | None, allowed: str) -> None:
+    """Raises InputError for what is no number (absl lets nan pass)."""
     if value is not None and not math.isfinite(value):
-        raise InputError(f"--{flag} {value}: um/px, 0.01..100, is allowed")
+        raise InputError(f"--{flag} {value}: {allowed} is allowed")
 
 
 def find(source: str, extensions: tuple[str, ...]) -> list[pathlib.Path]:

@@ -40,6 +40,7 @@ def instances(
     chosen: Sequence[int],
     mpp: float,
     origin: tuple[float, float] = (0.0, 0.0),
+    least_um2: float = 0.0,
 ) -> Iterator[Instance]:
     """Measures the objects of the chosen classes.
 
@@ -49,9 +50,10 @@ def instances(
       chosen: class ids that make objects.
       mpp: um/px of the mask.
       origin: y and x in um, from the mask's corner, that count as (0, 0).
+      least_um2: smaller objects are left out.
     """
     top_um, left_um = origin
-    found = outlines.objects(mask, table, chosen)
+    found = outlines.objects(mask, table, chosen, least_um2 / mpp**2)
     for number, (info, inside, top, left) in enumerate(found, 1):
         rows, columns = np.nonzero(inside)
         yield Instance(

@@ -33,6 +33,7 @@ def feature_collection(
     chosen: Sequence[int],
     scale: float = 1.0,
     origin: tuple[float, float] = (0.0, 0.0),
+    least: float = 0.0,
 ) -> dict[str, Any]:
     """The objects of the chosen classes.
 
@@ -44,9 +45,10 @@ def feature_collection(
         QuPath expects.
       origin: row and column of level 0 that QuPath takes for (0, 0), as
         `Slide.origin` has them.
+      least: px of the mask; smaller objects are left out.
     """
     features = []
-    found = objects(mask, table, chosen)
+    found = objects(mask, table, chosen, least)
     for number, (info, inside, top, left) in enumerate(found, 1):
         shape = _placed(outline(inside, top, left), scale, origin)
         features.append(_feature(shape, info, number))
@@ -54,9 +56,12 @@ def feature_collection(
 
 
 def objects(
-    mask: np.ndarray, table: ClassTable, chosen: Sequence[int]
+    mask: np.ndarray,
+    table: ClassTable,
+    chosen: Sequence[int],
+    least: float = 0.0,
 ) -> Iterator[tuple[ClassInfo, np.ndarray, int, int]]:
-    """Each object of the chosen classes, see `feature_collection`.
+    """Each object of `least` px or more, see `feature_collection`.
 
     Yields:
       Its class, its pixels bool [h, w], and their top and left.
@@ -68,7 +73,8 @@ def objects(
         labels[claimed] = 0
         claimed |= labels > 0
         for inside, top, left in _objects(labels):
-            yield table.classes[identity], inside, top, left
+            if np.count_nonzero(inside) >= least:
+                yield table.classes[identity], inside, top, left
 
 
 def outline(

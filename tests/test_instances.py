@@ -36,6 +36,15 @@ def test_rectangles_by_hand():
     assert two.centroid_y_um == pytest.approx((13 * 30 - 12.5) / 29 * 0.5)
 
 
+def test_small_ones_are_left_out():
+    mask = np.zeros((20, 30), np.uint8)
+    mask[2:6, 3:13] = 1  # 10 um2
+    mask[10:16, 20:25] = 1  # 7.5 um2
+    for least, areas in ((7.5, [10, 7.5]), (7.51, [10]), (10.1, [])):
+        found = instances.instances(mask, TABLE, (1,), 0.5, least_um2=least)
+        assert [one.area_um2 for one in found] == areas
+
+
 def test_centroids_from_where_qupath_counts():
     mask = np.zeros((20, 30), np.uint8)
     mask[2:6, 3:13] = 1

@@ -89,6 +89,23 @@ def test_one_feature_an_object():
     }
 
 
+def test_small_objects_are_left_out():
+    mask = np.zeros((10, 20), np.uint8)
+    mask[1:4, 1:4] = 1  # 9 px
+    mask[1:4, 10:15] = 1  # 15 px
+    mask[6:8, 2:4] = 2  # 4 px
+    for least, wanted in (
+        (4, ["gland 1", "gland 2", "lumen 3"]),
+        (9, ["gland 1", "gland 2"]),
+        (9.5, ["gland 1"]),
+        (16, []),
+    ):
+        found = outlines.feature_collection(mask, table(), (1, 2), least=least)[
+            "features"
+        ]
+        assert [f["properties"]["name"] for f in found] == wanted
+
+
 def test_the_boundary_parts_objects_and_belongs_to_one_each():
     mask = np.array([[1, 1, 3, 3, 1, 1, 0, 3, 2]] * 3, np.uint8)
     found = outlines.feature_collection(mask, table(3), (1, 2))["features"]

@@ -115,6 +115,15 @@ def test_a_boundary_class_makes_a_table_of_objects(
     # The class that is neither the first nor the boundary: 25 um2 a pixel.
     total = sum(float(row["area_um2"]) for row in rows)
     assert total == pytest.approx(25 * (mask == 2).sum(), rel=1e-5)
+    largest = max(float(row["area_um2"]) for row in rows)
+    for least, left in ((largest, 1), (largest + 1, 0)):
+        out = tmp_path / str(left)
+        more = {"output": out, "geojson": True, "min_object_um2": least}
+        code, _, err = segment(**given | more, run_dir=run, tissue=False)
+        assert code == 0, err
+        table = (out / "instances" / "tile_3.csv").read_text()
+        drawn = json.loads((out / "outlines" / "tile_3.geojson").read_text())
+        assert table.count("\n") - 1 == len(drawn["features"]) == left
 
 
 def test_at_the_runs_own_scale_the_network_alone_decides(
@@ -256,6 +265,8 @@ def test_bad_images_can_be_skipped(segment, with_bad, tmp_path):
         ({"mpp": 0}, "mpp=0"),
         ({"mpp": "nan"}, "--mpp nan: um/px"),
         ({"views": 9}, "views"),
+        ({"min_object_um2": -1}, "min_object_um2"),
+        ({"min_object_um2": "nan"}, "--min_object_um2 nan: 0 um2 or more is"),
         ({"views": 2, "network": "pyramid"}, "--views 2: the pyramid reads"),
     ],
 )

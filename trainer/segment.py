@@ -17,7 +17,6 @@ command goes on where it was interrupted. With --runner beam slides are spread
 over Apache Beam's workers; same bytes.
 """
 
-import json
 import pathlib
 import sys
 from collections.abc import Callable
@@ -43,7 +42,6 @@ from trainer import (
 if TYPE_CHECKING:
     import numpy as np
 
-    from histogan_tf.data.classes import ClassTable
     from histogan_tf.data.images import UnreadableError
     from histogan_tf.run_dir import RunDir
 
@@ -61,6 +59,9 @@ flags.DEFINE_list(
     "object_classes",
     None,
     "classes to outline; else all but class 0 and the boundary",
+)
+flags.DEFINE_float(
+    "min_object_um2", 0, "leave smaller objects out of outlines and tables", 0
 )
 flags.DEFINE_enum(
     "network",
@@ -97,8 +98,7 @@ class Work:
 
     read: Callable[["np.ndarray"], "np.ndarray"]
     finest: float
-    table: "ClassTable"
-    outlined: tuple[int, ...]
+    objects: segment_files.Objects
 
 
 def main() -> None:
@@ -109,6 +109,8 @@ def main() -> None:
     from histogan_tf.files import atomic_directory, check_free
 
     input_files.check_scale("mpp", flags.FLAGS.mpp)
+    least = flags.FLAGS.min_object_um2
+    input_files.check_finite("min_object_um2", least, "0 um2 or more")
     run = run_dir.open_run(flags.FLAGS.run_dir)
     segment_networks.check_views(run, flags.FLAGS.network, flags.FLAGS.views)
     listed = input_files.find(flags.FLAGS.images, EXTENSIONS)
@@ -136,7 +138,7 @@ def main() -> None:
             folder,
             masks=True,
             overlays=True,
-            instances=bool(work.table.boundary),
+            instances=bool(work.objects.table.boundary),
             outlines=flags.FLAGS.geojson,
             probabilities=flags.FLAGS.probabilities,
         )
@@ -144,7 +146,7 @@ def main() -> None:
         for path in paths:
             done.append(segment_file(path, folder, work))
             show(len(done), len(paths), stem_of(path))
-        segment_files.write_areas(folder, work.table, done)
+        segment_files.write_areas(folder, work.objects.table, done)
         segment_files.write_record(folder, run, done, bad)
     for error in bad:
         print(f"skipped {error}")
@@ -187,6 +189,7 @@ def segment_slides_of(run: "RunDir", paths: list[pathlib.Path]) -> None:
         values.probabilities,
         values.skip_bad,
         segmentation.object_classes(table, values.object_classes),
+        values.min_object_um2,
     )
     finished, skipped = list[dict[str, Any]](), list["UnreadableError"]()
 
@@ -236,8 +239,9 @@ def prepare(run: "RunDir") -> Work:
     return Work(
         segment_networks.by_image(run, flags.FLAGS.network, flags.FLAGS.views),
         run.config().finest_mpp,
-        table,
-        outlined,
+        segment_files.Objects(
+            table, outlined, flags.FLAGS.min_object_um2, flags.FLAGS.geojson
+        ),
     )
 
 
@@ -262,7 +266,7 @@ def segment_file(
     """Writes one image's results; returns its entry of segmentation.json."""
     import numpy as np
 
-    from histogan_tf import instances, outlines, pictures, rescale
+    from histogan_tf import pictures, rescale
     from histogan_tf.data import images
 
     image, mpp = read_image(path)
@@ -270,20 +274,13 @@ def segment_file(
     mask = shares.argmax(axis=-1).astype(np.uint8)
     png = f"{stem_of(path)}.png"
     images.write_png(folder / "masks" / png, mask)
-    shown = pictures.overlay(image, mask, work.table.palette())
+    shown = pictures.overlay(image, mask, work.objects.table.palette())
     images.write_png(folder / "overlays" / png, shown)
-    if work.table.boundary:
-        rows = instances.instances(mask, work.table, work.outlined, mpp)
-        target = folder / "instances" / f"{stem_of(path)}.csv"
-        segment_files.write_text(target, instances.to_csv(rows))
-    if flags.FLAGS.geojson:
-        found = outlines.feature_collection(mask, work.table, work.outlined)
-        target = folder / "outlines" / f"{stem_of(path)}.geojson"
-        segment_files.write_text(target, json.dumps(found))
+    segment_files.write_objects(folder, stem_of(path), mask, mpp, work.objects)
     if flags.FLAGS.probabilities:
         target = folder / "probabilities" / f"{stem_of(path)}.tif"
         segment_files.write_probabilities(target, shares)
-    counts = np.bincount(mask.ravel(), minlength=work.table.count)
+    counts = np.bincount(mask.ravel(), minlength=work.objects.table.count)
     return {
         "name": stem_of(path),
         "file": str(path),

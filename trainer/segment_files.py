@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import pathlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trainer import runners
@@ -18,6 +19,41 @@ if TYPE_CHECKING:
     from histogan_tf.data.classes import ClassTable
     from histogan_tf.data.images import UnreadableError
     from histogan_tf.run_dir import RunDir
+
+
+@dataclass(frozen=True)
+class Objects:
+    """Which objects are outlined and measured: of these classes and size."""
+
+    table: "ClassTable"
+    classes: tuple[int, ...]
+    least_um2: float
+    outlined: bool
+
+
+def write_objects(
+    folder: pathlib.Path,
+    name: str,
+    mask: "np.ndarray",
+    mpp: float,
+    wanted: Objects,
+) -> None:
+    """Writes the table, where classes have a boundary, and the outlines."""
+    from histogan_tf import instances, outlines
+
+    table, least = wanted.table, wanted.least_um2
+    if table.boundary:
+        rows = instances.instances(
+            mask, table, wanted.classes, mpp, least_um2=least
+        )
+        target = folder / "instances" / f"{name}.csv"
+        write_text(target, instances.to_csv(rows))
+    if wanted.outlined:
+        found = outlines.feature_collection(
+            mask, table, wanted.classes, least=least / mpp**2
+        )
+        target = folder / "outlines" / f"{name}.geojson"
+        write_text(target, json.dumps(found))
 
 
 def make_folders(folder: pathlib.Path, **wanted: bool) -> None:

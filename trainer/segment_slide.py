@@ -41,6 +41,7 @@ class Request:
     probabilities: bool
     skip_bad: bool
     outlined: tuple[int, ...]
+    min_object_um2: float
 
 
 @dataclass(frozen=True)
@@ -224,13 +225,21 @@ class SlideWork:
         edge = table.boundary.id if table.boundary else None
         mask, scale = segment_levels.object_mask(labels, _OBJECT_PIXELS, edge)
         mpp = self.network.finest * scale
+        least = self.request.min_object_um2
         if table.boundary:
             row, column = (n * slide.mpp for n in slide.origin)
-            rows = instances.instances(mask, table, chosen, mpp, (row, column))
+            rows = instances.instances(
+                mask, table, chosen, mpp, (row, column), least
+            )
             self._write("instances", ".csv", instances.to_csv(rows))
         if self.request.geojson:
             found = outlines.feature_collection(
-                mask, table, chosen, mpp / slide.mpp, slide.origin
+                mask,
+                table,
+                chosen,
+                mpp / slide.mpp,
+                slide.origin,
+                least / mpp**2,
             )
             self._write("outlines", ".geojson", json.dumps(found))
         return mpp
