@@ -1,10 +1,13 @@
 """Two replicas, of one process or of two, learn what one learns."""
 
 import json
+import pathlib
 
 import numpy as np
 import pytest
 import workers
+
+from trainer import strategies
 
 # Models of `strategy_models`, for 5 steps: by one replica, by two of a process
 # (a CPU must be split before it is used), the first in bfloat16 too, and by two
@@ -39,13 +42,16 @@ def train_all(name, strategy_of, prepare=lambda: None, precision="float32",
 print(json.dumps([
     ended(fork(None, lambda: train_all("one", "one"))),
     ended(fork(None, lambda: train_all("mirrored", "mirrored", split))),
-    ended(fork(None, lambda: train_all(
-        "half", "mirrored", split, "bfloat16", sys.argv[3:4]
-    ))),
     ended(*[
         fork(k, lambda: train_all(f"worker{k}", "multi_worker"))
         for k in range(2)
     ]),
+    *[
+        ended(fork(None, lambda: train_all(
+            "half", "mirrored", split, "bfloat16", [model]
+        )))
+        for model in sys.argv[3:4] if HALF
+    ],
 ]))
 """
 
@@ -56,11 +62,17 @@ NAMES = ("stage 1", "segmenter")
 SIZES = {"mirrored": [2, 2], "worker0": [2], "worker1": [2]}
 
 
+# Without such units TensorFlow's kernels may not know it; `auto` asks as well.
+HALF = strategies.cpu_has_bfloat16(pathlib.Path("/proc/cpuinfo"))
+CODES = [[0], [0], [0, 0]] + [[0]] * HALF
+
+
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    out, err = workers.run(MODELS, folder, *NAMES)
-    assert json.loads(out.splitlines()[-1]) == [[0]] * 3 + [[0, 0]], err[-3000:]
+    script = f"HALF = {HALF}\n{MODELS}"
+    out, err = workers.run(script, folder, *NAMES)
+    assert json.loads(out.splitlines()[-1]) == CODES, err[-3000:]
     return folder
 
 
@@ -85,13 +97,15 @@ def test_two_replicas_give_the_weights_of_one(models, name, replica):
     np.testing.assert_allclose(*losses, atol=1e-4)
 
 
+@pytest.mark.skipif(not HALF, reason="the processor has no bfloat16")
 def test_two_replicas_learn_in_bfloat16(models):
     """What one learns in float32, to bfloat16's three digits."""
     one, half = (
         np.load(models / f"{NAMES[0]}-{n}.npz") for n in ("one", "half")
     )
     assert half["sizes"].tolist() == [2, 2]
-    np.testing.assert_allclose(half["losses"], one["losses"], rtol=0.01)
+    losses = half["losses"], one["losses"]
+    np.testing.assert_allclose(*losses, rtol=0.01, atol=1e-3)
     weights = [key for key in one.files if key.isdecimal()]
     apart = max(np.abs(half[k] - one[k].astype(float)).max() for k in weights)
     # Of weights that have moved by 0.8; in float32 they part by less than 1e-5.
