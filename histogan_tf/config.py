@@ -112,9 +112,9 @@ class AugmentConfig:
 class SegmenterConfig:
     """A segmenter trained by itself at the finest scale.
 
-    `synthetic` is the weight of tissue that the pyramid paints, beside real
-    images' 1; it paints every `thin`-th mask of a batch. With `pseudo_labels`
-    the judge labels the unlabelled images.
+    `synthetic` is the weight of crops that the pyramid paints in part, beside
+    real ones' 1; it paints every `thin`-th mask of a batch. With
+    `pseudo_labels` the judge labels the unlabelled images.
     `restain` is the share of real images that it reads in the stain of
     another training tile; where it is 1, `augment.stain` has no effect, as the
     new stain undoes it. `patch` is the side in pixels of what its finest

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_segmenter_model import WEIGHTS, make_batch, paint
+from test_segmenter_model import WEIGHTS, brighter, make_batch, paint
 
-from histogan_tf.models import lessons, losses
+from histogan_tf.models import lessons, losses, patches
 
 
 def reader(seen=None):
@@ -80,15 +80,23 @@ def test_labelled_images_are_read_as_their_view_shows_them():
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
 
-def test_painted_pairs_complete_masks():
-    calls, batch = [], make_batch()
+def halves(seed, stream, like, channels, width):
+    """Stands in for `patches.smooth`: paint left, real tissue right."""
+    del seed, stream, channels, width
+    left = tf.concat([tf.ones([8, 4, 1]), -tf.ones([8, 4, 1])], 1)
+    return tf.repeat(left[None], like.shape[0], 0)
+
+
+def test_paint_lies_in_patches_within_the_real_image(monkeypatch):
+    monkeypatch.setattr(patches, "smooth", halves)
+    calls, seen, batch = [], [], make_batch()
 
     def watched(mask, style, seed):
         calls.append((mask.numpy(), style.numpy(), seed.numpy()))
         return paint(mask, style, seed)
 
-    lesson = lessons.painted(WEIGHTS, watched)
-    found = lesson(reader(), batch, teacher()).numpy()
+    lesson = lessons.painted(WEIGHTS, watched, brighter)
+    found = lesson(reader(seen), batch, teacher()).numpy()
     ((mask, style, seed),) = calls
     valid = batch["labels"].numpy().sum(-1) > 0
     np.testing.assert_array_equal(mask[valid], batch["labels"].numpy()[valid])
@@ -97,16 +105,34 @@ def test_painted_pairs_complete_masks():
     np.testing.assert_array_equal(style, batch["style"])
     np.testing.assert_array_equal(seed, [1, 2, 3, 4])
     image = np.repeat(mask[..., :1], 3, -1) * 2 - 1
+    image[:, :, 4:] = batch["image"].numpy()[:, :, 4:] + 0.3
+    np.testing.assert_array_equal(seen[0], image)
     logits = tf.constant(3.0 * image[..., :2])
     wanted = losses.cross_entropy(logits, mask, WEIGHTS).numpy()
     wanted += losses.soft_dice(logits, mask).numpy()
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
 
+def test_painted_masks_are_of_one_class_a_pixel():
+    """A judge's labels are soft; paint of a mean class would be blurred."""
+    calls, batch = [], make_batch(4)
+    soft = 0.8 * batch["labels"] + 0.1
+
+    def watched(mask, style, seed):
+        calls.append(mask.numpy())
+        return paint(mask, style, seed)
+
+    batch["labels"] = tf.where(batch["labels"][..., :1] >= 0, soft, 0.0)
+    lessons.painted(WEIGHTS, watched)(reader(), batch, teacher())
+    assert set(np.unique(calls[0])) == {0.0, 1.0}
+    np.testing.assert_array_equal(calls[0].argmax(-1), soft.numpy().argmax(-1))
+
+
 def test_every_other_mask_is_painted_and_counts_twice():
     batch, opinion = make_batch(), teacher()
     seen = []
-    found = lessons.painted(WEIGHTS, paint, 2)(reader(seen), batch, opinion)
+    lesson = lessons.painted(WEIGHTS, paint, thin=2)
+    found = lesson(reader(seen), batch, opinion)
     whole = lessons.painted(WEIGHTS, paint)(reader(), batch, opinion)
     assert seen[0].shape[0] == 2
     np.testing.assert_allclose(found, 2 * whole.numpy()[::2], rtol=1e-5)

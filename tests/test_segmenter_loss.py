@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from histogan_tf.models import losses, noise, segmenter_loss
+from histogan_tf.models import losses
 from histogan_tf.models.segmenter_loss import (
     segmenter_losses,
     simulated_opinion,
@@ -33,16 +33,6 @@ def test_opinions_are_probabilities(classes):
     assert opinion.shape == (64, 16, 16, classes)
     assert opinion.min() >= -1e-6 and opinion.max() <= 1 + 1e-6
     np.testing.assert_allclose(opinion.sum(-1), 1, atol=1e-5)
-
-
-@pytest.mark.parametrize("height, width", [(16, 16), (24, 16), (48, 128)])
-def test_patches_are_bicubic_noise(height, width):
-    seed, like = tf.range(3, dtype=tf.int64), tf.zeros([3, height, width, 1])
-    found = segmenter_loss._patches(seed, 1012, like, 2)
-    grid = [tf.range(n // 8 + 2) for n in (height, width)]
-    values = noise.field(seed, 1012, *grid, 2)
-    wanted = tf.image.resize(values, [height, width], "bicubic")
-    np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
 def test_half_of_the_labelled_images_and_no_other_get_a_hint():

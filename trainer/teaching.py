@@ -25,10 +25,10 @@ def lessons_of(source: Source, settings: SegmenterConfig) -> list[Lesson]:
         # Then a part of the batch teaches nothing.
         share = labelled_count(settings.batch, source.config.labelled_share)
         real = settings.batch / share
-    known = lessons.labelled(weights, view(source, settings.restain))
-    out = [Lesson("labelled", real, known)]
+    seen = view(source, settings.restain)
+    out = [Lesson("labelled", real, lessons.labelled(weights, seen))]
     if settings.synthetic:
-        paint = lessons.painted(weights, painter(source), settings.thin)
+        paint = lessons.painted(weights, painter(source), seen, settings.thin)
         out.append(Lesson("painted", settings.synthetic, paint, taught=True))
     return out
 

@@ -15,14 +15,15 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from histogan_tf.models import losses, noise
+from histogan_tf.models import losses, noise, patches
 from histogan_tf.models.other_stain import Batch, View, as_it_is
 
 Read = Callable[[tf.Tensor], tf.Tensor]
 Loss = Callable[[Read, Batch, tf.Tensor | None], tf.Tensor]
 Paint = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 
-_GRAIN = 1022
+_GRAIN, _PATCHES = 1022, 1026
+_PATCH = 32  # px
 
 
 @dataclass(frozen=True)
@@ -86,17 +87,33 @@ def consistent(grain: float, view: View = as_it_is) -> Loss:
     return loss
 
 
-def painted(weights: tf.Tensor, paint: Paint, thin: int = 1) -> Loss:
-    """Fresh tissue painted from the batch's masks, real or the teacher's.
+def painted(
+    weights: tf.Tensor, paint: Paint, view: View = as_it_is, thin: int = 1
+) -> Loss:
+    """Patches of painted tissue within real tissue of the same mask.
 
-    Every `thin`-th mask is painted, and counts `thin` times.
+    The mask is the image's own, the teacher's where it has gaps, one class a
+    pixel. About half of each image is painted (LabelMix, Schoenfeld et al.
+    2021, mixes so for the critic; its patches follow the classes). Images
+    that were painted all over were read by their paint and taught nothing
+    (WORKSPACE_NOTES.md).
+
+    Args:
+      weights: class weights [N].
+      paint: mask [B, H, W, N], style, seed -> image [B, H, W, 3].
+      view: of the real tissue.
+      thin: every `thin`-th image is treated so, and counts `thin` times.
     """
 
     def loss(read, batch, teacher):
         some = {name: value[::thin] for name, value in batch.items()}
         mask = complete(some["labels"], teacher[::thin])
-        image = paint(mask, some["style"], some["seed"])
-        return thin * fit(read(tf.stop_gradient(image)), mask, weights)
+        mask = losses.confident(mask, 0.0)
+        seen, seed = view(some), some["seed"]
+        image = tf.stop_gradient(paint(mask, some["style"], seed))
+        where = patches.smooth(seed, _PATCHES, mask, 1, _PATCH) > 0
+        image = tf.where(where, tf.cast(image, seen.dtype), seen)
+        return thin * fit(read(image), mask, weights)
 
     return loss
 

@@ -12,18 +12,16 @@ sees one.
 The student reads its images in the stains of others (`other_stain.py`).
 """
 
-import functools
 from dataclasses import dataclass
 
-import numpy as np
 import tensorflow as tf
 
-from histogan_tf.models import layers, lessons, losses, noise
+from histogan_tf.models import layers, lessons, losses, noise, patches
 from histogan_tf.models.other_stain import View
 from histogan_tf.models.segmenter import Segmenter, no_opinion
 
 _SHOW, _PATCHES, _OTHER = 1011, 1012, 1013
-_PATCH = 8
+_PATCH = 8  # px
 
 
 @dataclass(frozen=True)
@@ -71,30 +69,8 @@ def simulated_opinion(batch: dict[str, tf.Tensor]) -> tf.Tensor:
     blurred = layers.double(layers.halve(labels + (1.0 - valid) * none))
     shown = tf.cast(noise.uniform(seed, _SHOW) < 0.5, tf.float32)
     shown = (shown[:, 0] * losses.labelled(labels))[:, None, None, None]
-    trust = _patches(seed, _PATCHES, labels, 1)
-    other = _patches(seed, _OTHER, labels, classes)
+    trust = patches.smooth(seed, _PATCHES, labels, 1, _PATCH)
+    other = patches.smooth(seed, _OTHER, labels, classes, _PATCH)
     other = tf.nn.softmax(8.0 * other)
     trust = tf.clip_by_value(0.75 + trust, 0.0, 1.0)
     return none + shown * (trust * blurred + (1.0 - trust) * other - none)
-
-
-def _patches(seed, stream, like, channels):
-    """Smooth noise whose features are about `_PATCH` pixels wide."""
-    height, width = like.shape[1:3]
-    rows, columns = _bicubic(height), _bicubic(width)
-    high, wide = (tf.range(n.shape[1]) for n in (rows, columns))
-    values = noise.field(seed, stream, high, wide, channels)
-    return tf.einsum("yg,bghc,xh->byxc", rows, values, columns)
-
-
-@functools.lru_cache
-def _bicubic(side: int) -> np.ndarray:
-    """What resizes bicubically to `side` pixels: float32 [side, g].
-
-    As two products of matrices, for TensorFlow's own op has no GPU kernel.
-    """
-    count = side // _PATCH + 2
-    unit = np.eye(count, dtype=np.float32)[..., None]
-    with tf.init_scope():
-        wide = tf.image.resize(unit, [side, count], "bicubic")
-        return wide[..., 0].numpy()
