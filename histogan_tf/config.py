@@ -94,8 +94,10 @@ class StageConfig:
 class AugmentConfig:
     """Random geometry and stain; lengths relative to the crop.
 
-    `scale` is the largest zoom either way, `warp` the elastic displacement
-    as a share of the crop, `stain` the jitter of Lab mean (in standard units
+    `scale` is the largest zoom either way, `rotation` the largest turn either
+    way in degrees, beside `flips`' quarter turns; the crop's mirror image
+    fills the corners. `warp` is the elastic displacement as a share of the
+    crop, `stain` the jitter of Lab mean (in standard units
     of `colour.STYLE_SCALE`) and of the logarithm of Lab deviation.
     """
 
@@ -103,6 +105,7 @@ class AugmentConfig:
     scale: float = ranged(1.15, 1, 4)
     warp: float = ranged(0.03, 0, 0.5)
     stain: float = ranged(0.15, 0, 2)
+    rotation: float = ranged(0.0, 0, 180)
 
     def __post_init__(self) -> None:
         check(self)

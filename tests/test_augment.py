@@ -94,9 +94,10 @@ def test_zoom_never_asks_for_more_than_the_tile_has():
         AugmentConfig(True, 1.0, 0.0, 0.0),
         AugmentConfig(False, 1.4, 0.0, 0.0),
         AugmentConfig(False, 1.0, 0.1, 0.0),
-        AugmentConfig(True, 1.4, 0.1, 0.0),
+        AugmentConfig(False, 1.0, 0.0, 0.0, 180.0),
+        AugmentConfig(True, 1.4, 0.1, 0.0, 30.0),
     ],
-    ids=["still", "flips", "scale", "warp", "all"],
+    ids=["still", "flips", "scale", "warp", "rotation", "all"],
 )
 def test_image_and_labels_move_together(settings):
     batch = crops(painted_tile(), range(12), settings.scale)
@@ -106,6 +107,32 @@ def test_image_and_labels_move_together(settings):
         found["image"], found["labels"] * 2.0 - 1.0, atol=1e-4
     )
     np.testing.assert_allclose(np.sum(found["labels"], -1), 1, atol=1e-4)
+
+
+def test_images_turn_about_their_middle_by_up_to_the_angle():
+    settings = AugmentConfig(False, 1.0, 0.0, 0.0, 30.0)
+    batch = crops(numbered_tile(SIZE, SIZE), range(200))
+    image = (augment.augment(batch, settings)["image"].numpy() + 1) * 127.5
+    middle = (SIZE - 1) / 2
+    place = np.arange(SIZE) - middle
+    # One pixel below the middle and one right of it: the angle, twice.
+    down = image[:, 8, 7, :2] - image[:, 7, 7, :2]
+    right = image[:, 7, 8, :2] - image[:, 7, 7, :2]
+    angle = np.arctan2(down[:, 1], down[:, 0])
+    np.testing.assert_allclose(
+        np.arctan2(-right[:, 0], right[:, 1]), angle, atol=1e-4
+    )
+    assert np.degrees(angle).min() < -25 and np.degrees(angle).max() > 25
+    assert np.abs(np.degrees(angle)).max() <= 30 + 1e-3
+    # Each pixel's source, mirrored where it lies outside.
+    sine, cosine = np.sin(angle)[:, None, None], np.cos(angle)[:, None, None]
+    row = place[:, None] * cosine - place[None] * sine + middle
+    column = place[:, None] * sine + place[None] * cosine + middle
+    for found, wanted in ((image[..., 0], row), (image[..., 1], column)):
+        wanted = np.where(wanted < -0.5, -1 - wanted, wanted)
+        wanted = np.where(wanted > SIZE - 0.5, 2 * SIZE - 1 - wanted, wanted)
+        wanted = np.clip(wanted, 0, SIZE - 1)
+        np.testing.assert_allclose(found, wanted, atol=1e-2)
 
 
 def test_amounts_of_zero_are_the_identity():

@@ -27,7 +27,7 @@ with warnings.catch_warnings():
 
 Batch = dict[str, tf.Tensor]
 
-_PLACE, _TURN, _WARP, _STAIN = 2001, 2002, 2003, 2004
+_PLACE, _TURN, _WARP, _STAIN, _ANGLE = 2001, 2002, 2003, 2004, 2006
 _KNOTS = 4
 
 
@@ -75,8 +75,8 @@ def augment(batch: Batch, settings: AugmentConfig) -> Batch:
     )
     if settings.flips:
         both = _turn(both, batch["seed"])
-    if settings.warp > 0:
-        both = _warp(both, batch["seed"], settings.warp)
+    if settings.warp > 0 or settings.rotation > 0:
+        both = _bend(both, batch["seed"], settings)
     image, style = both[..., :3], batch["style"]
     if settings.stain > 0:
         draws = noise.uniform(batch["seed"], _STAIN, colour.STYLE_SIZE)
@@ -108,10 +108,48 @@ def _turn(both: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return tf.reshape(tf.gather(pixels, place, batch_dims=1), tf.shape(both))
 
 
-def _warp(both: tf.Tensor, seed: tf.Tensor, amount: float) -> tf.Tensor:
-    """Smooth displacement; `amount` is its deviation over the crop's side."""
+def _bend(
+    both: tf.Tensor, seed: tf.Tensor, settings: AugmentConfig
+) -> tf.Tensor:
+    """Elastic displacement and rotation in one: pixels blur only once."""
     size = both.shape[1]
-    knots = tf.range(_KNOTS)
-    flow = noise.field(seed, _WARP, knots, knots, 2) * (amount * size)
-    flow = tf.image.resize(flow, [size, size], "bicubic")
+    flow = tf.zeros([1, size, size, 2])
+    if settings.warp > 0:
+        flow += _elastic(seed, size) * (settings.warp * size)
+    if settings.rotation > 0:
+        flow += _rotation(seed, size, math.radians(settings.rotation))
     return dense_image_warp(both, flow)
+
+
+def _elastic(seed: tf.Tensor, size: int) -> tf.Tensor:
+    """Smooth displacement, deviation about 1: [B, size, size, 2]."""
+    knots = tf.range(_KNOTS)
+    flow = noise.field(seed, _WARP, knots, knots, 2)
+    return tf.image.resize(flow, [size, size], "bicubic")
+
+
+def _rotation(seed: tf.Tensor, size: int, most: float) -> tf.Tensor:
+    """From a pixel's source, of an image turned about its middle, to it.
+
+    Args:
+      seed: int64 [B]; each image's angle is drawn by its own.
+      size: of the images.
+      most: largest angle either way, in radians.
+
+    Returns:
+      float32 [B, size, size, 2], rows and columns; sources are mirrored into
+      the image.
+    """
+    angle = (2.0 * noise.uniform(seed, _ANGLE) - 1.0)[..., None] * most
+    middle = (size - 1) / 2
+    place = tf.range(size, dtype=tf.float32) - middle
+    row, column = place[None, :, None], place[None, None, :]
+    sine, cosine = tf.sin(angle), tf.cos(angle)
+
+    def mirrored(place: tf.Tensor) -> tf.Tensor:
+        place = tf.math.floormod(place + middle, 2.0 * size)
+        return tf.minimum(place, 2.0 * size - 1.0 - place) - middle
+
+    rows = mirrored(row * cosine - column * sine)
+    columns = mirrored(row * sine + column * cosine)
+    return tf.stack([row - rows, column - columns], -1)
