@@ -93,10 +93,10 @@ def painted(
     """Patches of painted tissue within real tissue of the same mask.
 
     The mask is the image's own, the teacher's where it has gaps, one class a
-    pixel. About half of each image is painted (LabelMix, Schoenfeld et al.
-    2021, mixes so for the critic; its patches follow the classes). Images
-    that were painted all over were read by their paint and taught nothing
-    (WORKSPACE_NOTES.md).
+    pixel; real tissue in a gap teaches nothing. About half of each image is
+    painted (LabelMix, Schoenfeld et al. 2021, mixes so for the critic; its
+    patches follow the classes). Images that were painted all over were read
+    by their paint and taught nothing (WORKSPACE_NOTES.md).
 
     Args:
       weights: class weights [N].
@@ -113,7 +113,10 @@ def painted(
         image = tf.stop_gradient(paint(mask, some["style"], seed))
         where = patches.smooth(seed, _PATCHES, mask, 1, _PATCH) > 0
         image = tf.where(where, tf.cast(image, seen.dtype), seen)
-        return thin * fit(read(image), mask, weights)
+        # Paint is what its mask says; real tissue in a gap is unknown still.
+        known = tf.reduce_sum(some["labels"], axis=-1, keepdims=True)
+        target = mask * tf.where(where, 1.0, known)
+        return thin * fit(read(image), target, weights)
 
     return loss
 
