@@ -19,9 +19,9 @@ from histogan_tf.config import (
 # On every machine, so that cells of several machines compare.
 PRECISION = "float32"
 _PLAIN = AugmentConfig(scale=1.15, warp=0.02, stain=0.15)
-# Whole images are never cut elsewhere, so zoom and warp must vary them. Chosen
-# where the validation patients were held out.
-_WHOLE = AugmentConfig(scale=1.4, warp=0.06, stain=0.15)
+# Whole images are never cut elsewhere, so zoom, warp and rotation must vary
+# them. Chosen where the validation patients were held out.
+_WHOLE = AugmentConfig(scale=1.4, warp=0.06, stain=0.15, rotation=45.0)
 # The honest rival of synthesis: all that classical augmentation offers.
 _CLASSIC = AugmentConfig(scale=1.4, warp=0.06, stain=0.5)
 

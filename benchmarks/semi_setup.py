@@ -154,9 +154,12 @@ def _segmenter(result: Values) -> str:
 def _augmentation(result: Values) -> str:
     one = result["setup"]["segmenter"]["augment"]
     flips = "flips, " if one["flips"] else ""
+    # Cells of before there was rotation do not have the field.
+    turns = one.get("rotation", 0.0)
+    rotation = f"rotation {turns:g} degrees, " if turns else ""
     return (
-        f"Augmentation: {flips}scale {one['scale']}, warp {one['warp']},"
-        f" stain {one['stain']}"
+        f"Augmentation: {flips}{rotation}scale {one['scale']}, warp"
+        f" {one['warp']}, stain {one['stain']}"
     )
 
 

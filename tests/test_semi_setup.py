@@ -66,6 +66,20 @@ def test_setup_of_the_pyramid_has_its_stages():
     assert semi_setup.setup(values(), {}, [], small)["um_per_px"] is None
 
 
+def test_paragraph_tells_rotation_where_there_is_one():
+    turned = replace(small_config().segmenter.augment, rotation=45.0)
+    results = [
+        result("supervised", 0, plain()),
+        result("cps", 0, plain(augment=turned)),
+    ]
+    # A cell of before there was rotation.
+    del results[0]["setup"]["segmenter"]["augment"]["rotation"]
+    flat = " ".join(" ".join(semi_setup.paragraph(results, "native")).split())
+    assert "Augmentation: flips, scale 1.15, warp" in flat
+    assert "stain 0.15 (supervised). Augmentation: flips, rotation 45" in flat
+    assert "rotation 45 degrees, scale 1.15, warp" in flat
+
+
 def test_paragraph_names_who_differs():
     longer = plain(steps=9)
     results = [
