@@ -77,7 +77,7 @@ def check_layout(metrics):
 
 
 def test_again_with_a_feature_network(evaluate, run, tmp_path):
-    """The same numbers, to the last digit, and FID and KID beside them."""
+    """The same numbers, to the last digit; FID, KID and views beside them."""
     import tensorflow as tf
 
     before = json.loads((run / "metrics.json").read_text())
@@ -94,11 +94,15 @@ def test_again_with_a_feature_network(evaluate, run, tmp_path):
         **QUICK, feature_network=tmp_path / "features.keras"
     )
     assert code == 2 and "takes no images of 299 x 299 px" in err
-    code, *_ = evaluate(
-        **QUICK, feature_network=tmp_path / "features.keras", feature_size=16
+    more = {"feature_size": 16, "views": 2}
+    code, text, _ = evaluate(
+        **QUICK, feature_network=tmp_path / "features.keras", **more
     )
-    assert code == 0
+    assert code == 0 and "\nDice of segmenter, 2 views: " in text
     metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["objects"].pop("segmenter, 2 views")["images"] == 5
+    turned = metrics["segmentation"].pop("segmenter, 2 views")
+    assert turned["protocol"].endswith("2 views, turned and mirrored")
     for name in set(before) - {"protocol"}:
         assert metrics[name] == before[name]
     assert metrics["fid"]["value"] > 0
@@ -115,6 +119,7 @@ def test_again_with_a_feature_network(evaluate, run, tmp_path):
         ({"run_dir": "/nowhere"}, "/nowhere/config.json"),
         ({"object_classes": "nerve"}, "'nerve': allowed are stroma"),
         ({"feature_network": "/no.keras"}, "/no.keras: feature network"),
+        ({"views": 9}, "views"),
         ({"swd_levels": 3}, "19 px at stage 0, 5 at level 3"),
     ],
 )

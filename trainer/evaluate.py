@@ -15,6 +15,7 @@ from absl import flags
 
 from histogan_tf import program
 from histogan_tf.progress_bar import progress_bar
+from trainer import segment_networks
 
 if TYPE_CHECKING:
     from histogan_tf.data.manifest import ImageInfo, Manifest
@@ -41,6 +42,14 @@ flags.DEFINE_list(
     "object_classes",
     None,
     "classes that objects are made of; else all but class 0 and the boundary",
+)
+flags.DEFINE_integer(
+    "views",
+    1,
+    "measure the final segmenter as `segment --views` reads too, in another"
+    " row: each image so many ways round",
+    1,
+    8,
 )
 flags.DEFINE_integer("examples", 4, "columns of the report's pictures", 1, 64)
 flags.DEFINE_integer(
@@ -73,6 +82,8 @@ def main() -> None:
     run = run_dir.open_run(flags.FLAGS.run_dir)
     data = manifest.load(flags.FLAGS.data)
     tiles.check_classes(run.classes(), data.classes, flags.FLAGS.data)
+    views = flags.FLAGS.views
+    segment_networks.check_views(run, segment_networks.SEGMENTER, views)
     settings = measure_settings()
     finest = run.config().finest_mpp
     labelled = data.split(settings.split).labelled.images
@@ -83,7 +94,7 @@ def main() -> None:
         images = tiles.load(
             data, settings.split, run.config(), flags.FLAGS.max_images
         )
-        networks = trained.open_trained(run)
+        networks = trained.open_trained(run, views)
         metrics = measure.measure(networks, images, settings, show)
         about = protocol(run, data, settings, len(images))
         metrics = {"protocol": about} | metrics

@@ -15,11 +15,10 @@ from trainer.segment_slide import Network
 if TYPE_CHECKING:
     import numpy as np
 
-    from histogan_tf.models.segmenter import Asked
     from histogan_tf.run_dir import RunDir
     from histogan_tf.window_read import WindowReader
 
-PYRAMID = "pyramid"
+SEGMENTER, PYRAMID = "segmenter", "pyramid"
 
 
 def check_views(run: "RunDir", name: str, views: int) -> None:
@@ -48,11 +47,12 @@ def by_image(
 ) -> Callable[["np.ndarray"], "np.ndarray"]:
     """Maps uint8 [H, W, 3] to probabilities float32 [H, W, N]."""
     from histogan_tf import canvas, run_dir
+    from histogan_tf.models import turned
 
     if name == PYRAMID:
         whole = canvas.Canvas(run_dir.load_pyramid(run))
         return lambda image: whole.segment(image)[-1]
-    return canvas.segment_with(_segmenter(run, views))
+    return canvas.segment_with(turned.shown(run_dir.load_segmenter(run), views))
 
 
 def by_window(run: "RunDir", name: str, views: int) -> Network:
@@ -61,7 +61,7 @@ def by_window(run: "RunDir", name: str, views: int) -> Network:
 
     stages = range(len(run.config().stages))
     pyramid = name == PYRAMID
-    phases = map(run_dir.stage_name, stages) if pyramid else ["segmenter"]
+    phases = map(run_dir.stage_name, stages) if pyramid else [SEGMENTER]
     weights = run_dir.weights_hash(run, phases)
     identity = {"network": name, "weights_sha256": weights, "views": views}
     make = functools.partial(_reader, run.root, pyramid, weights, views)
@@ -74,18 +74,12 @@ def _reader(
 ) -> "WindowReader":
     """Loads once in a process; `weights` tells trainings apart."""
     from histogan_tf import run_dir, window_read
+    from histogan_tf.models import turned
 
     del weights
     run = run_dir.open_run(root)
     if pyramid:
         return window_read.of_pyramid(run_dir.load_pyramid(run))
     settings = run.config().segmenter
-    return window_read.of_segmenter(_segmenter(run, views), settings)
-
-
-def _segmenter(run: "RunDir", views: int) -> "Asked":
-    from histogan_tf import run_dir
-    from histogan_tf.models.turned import Turned
-
-    network = run_dir.load_segmenter(run)
-    return Turned(network, views) if views > 1 else network
+    network = turned.shown(run_dir.load_segmenter(run), views)
+    return window_read.of_segmenter(network, settings)

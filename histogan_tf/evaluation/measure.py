@@ -3,8 +3,9 @@
 In: a trained run and the labelled images of a split, at the run's finest
 um/px. Out: the values of metrics.json, every one with its protocol.
 
-- segmentation: Dice and IoU of the final segmenter, of the judge (trained on
-  real labelled images only) and of each stage of the pyramid's cascade.
+- segmentation: Dice and IoU of the final segmenter (shown each image several
+  ways round too, if asked), of the judge (trained on real labelled images
+  only) and of each stage of the pyramid's cascade.
 - objects: the GlaS challenge's scores of the final segmenter.
 - sliced_wasserstein: `fidelity.py`, two rows a stage (Karras et al.'s
   normalisation and the stricter one).
@@ -23,7 +24,7 @@ import numpy as np
 from histogan_tf.data.classes import ClassTable
 from histogan_tf.evaluation import fidelity, segmentation, tiles
 from histogan_tf.evaluation.tiles import EvaluationTile
-from histogan_tf.evaluation.trained import Trained, class_ids
+from histogan_tf.evaluation.trained import Read, Trained, class_ids
 from histogan_tf.metrics import features
 from histogan_tf.metrics.segmentation import SegmentationScores
 from histogan_tf.metrics.wasserstein import SwdSettings
@@ -116,10 +117,12 @@ def _read_real(
     steps: _Steps,
 ) -> dict[str, Any]:
     """The sections `segmentation` and `objects`."""
-    own, judged, stages = [], [], []
+    readers = _readers(trained)
+    found: dict[str, list[np.ndarray]] = {name: [] for name in readers}
+    stages = []
     for tile in images:
-        own.append(class_ids(trained.segmenter(tile.image)))
-        judged.append(class_ids(trained.judge(tile.image)))
+        for name, (read, _) in readers.items():
+            found[name].append(class_ids(read(tile.image)))
         stages.append(
             [class_ids(p) for p in trained.canvas.segment(tile.image)]
         )
@@ -132,15 +135,8 @@ def _read_real(
         return scores_entry(scores, trained.table, mpp, protocol)
 
     table = {
-        "segmenter": entry(
-            truths, own, finest, "the final segmenter, real images"
-        ),
-        "judge": entry(
-            truths,
-            judged,
-            finest,
-            "trained on real labelled images only; real images",
-        ),
+        name: entry(truths, found[name], finest, protocol)
+        for name, (_, protocol) in readers.items()
     }
     for stage in range(trained.stages):
         factor = trained.factor(stage)
@@ -154,9 +150,23 @@ def _read_real(
     out: dict[str, Any] = {"segmentation": table}
     if chosen:
         out["objects"] = {
-            "segmenter": _objects(trained, truths, own, chosen, finest)
+            name: _objects(trained, truths, found[name], chosen, finest)
+            for name in readers
+            if name != "judge"
         }
     return out
+
+
+def _readers(trained: Trained) -> dict[str, tuple[Read, str]]:
+    """Who reads at the finest scale, by name, with its protocol."""
+    protocol = "the final segmenter, real images"
+    out = {"segmenter": (trained.segmenter, protocol)}
+    if trained.turned:
+        many = f"{trained.views} views"
+        protocol += f"; mean of {many}, turned and mirrored"
+        out[f"segmenter, {many}"] = (trained.turned, protocol)
+    judge = "trained on real labelled images only; real images"
+    return out | {"judge": (trained.judge, judge)}
 
 
 def scores_entry(

@@ -12,6 +12,7 @@ import numpy as np
 from histogan_tf import run_dir
 from histogan_tf.canvas import Canvas, segment_with
 from histogan_tf.data.classes import IGNORE, ClassTable
+from histogan_tf.models import turned
 from histogan_tf.run_dir import RunDir
 
 Read = Callable[[np.ndarray], np.ndarray]
@@ -21,13 +22,16 @@ Read = Callable[[np.ndarray], np.ndarray]
 class Trained:
     """A run's networks, ready for images of any size.
 
-    `segmenter` and `judge` map uint8 [H, W, 3] to float32 [H, W, N].
+    `segmenter` and `judge` map uint8 [H, W, 3] to float32 [H, W, N], and so
+    does `turned`, the segmenter shown an image `views` ways round, if it is.
     """
 
     canvas: Canvas
     segmenter: Read
     judge: Read
     table: ClassTable
+    views: int = 1
+    turned: Read | None = None
 
     @property
     def stages(self) -> int:
@@ -53,18 +57,26 @@ class Trained:
         return 2 ** (self.stages - 1 - stage)
 
 
-def open_trained(run: RunDir) -> Trained:
+def open_trained(run: RunDir, views: int = 1) -> Trained:
     """Loads every network of a run.
+
+    `views`: 1 to 8; above 1 the segmenter is there in so many ways too.
 
     Raises:
       InputError: a phase has no checkpoint.
     """
-    table = run.classes()
     segmenter, judge = (
-        segment_with(run_dir.load_segmenter(run, phase))
-        for phase in ("segmenter", "judge")
+        run_dir.load_segmenter(run, phase) for phase in ("segmenter", "judge")
     )
-    return Trained(Canvas(run_dir.load_pyramid(run)), segmenter, judge, table)
+    more = turned.shown(segmenter, views)
+    return Trained(
+        Canvas(run_dir.load_pyramid(run)),
+        segment_with(segmenter),
+        segment_with(judge),
+        run.classes(),
+        views,
+        segment_with(more) if views > 1 else None,
+    )
 
 
 def class_ids(probabilities: np.ndarray) -> np.ndarray:

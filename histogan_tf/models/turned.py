@@ -33,6 +33,11 @@ def turn_back(values: tf.Tensor, number: int) -> tf.Tensor:
     return tf.image.rot90(values, -number % 4)
 
 
+def shown(network: Asked, views: int) -> Asked:
+    """The network, shown what it is asked about in the first `views` ways."""
+    return Turned(network, views) if views > 1 else network
+
+
 class Turned:
     """Called like the segmenter; `views` times the work."""
 
