@@ -18,7 +18,7 @@ from benchmarks import machine, timed_training
 from benchmarks.fidelity_methods import Stages, averages
 from benchmarks.fidelity_training import MPP, Settings, steps_file, times_file
 from histogan_tf import canvas, config_json, pictures, run_dir
-from histogan_tf.evaluation import fidelity, measure, segmentation, tiles
+from histogan_tf.evaluation import fidelity, reading, segmentation, tiles
 from histogan_tf.evaluation.tiles import EvaluationTile
 from histogan_tf.evaluation.trained import class_ids
 from histogan_tf.metrics.wasserstein import SwdSettings
@@ -153,7 +153,7 @@ class Judge:
             "the judge, trained on real labelled images only, reads the images"
             " at the finest um/px; against the masks of the tiles"
         )
-        return measure.scores_entry(scores, self.table, self.mpp, protocol)
+        return reading.scores_entry(scores, self.table, self.mpp, protocol)
 
 
 def wasserstein(

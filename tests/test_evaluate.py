@@ -94,13 +94,20 @@ def test_again_with_a_feature_network(evaluate, run, tmp_path):
         **QUICK, feature_network=tmp_path / "features.keras"
     )
     assert code == 2 and "takes no images of 299 x 299 px" in err
-    more = {"feature_size": 16, "views": 2}
+    more = {"feature_size": 16, "views": 2, "min_object_um2": 25}
     code, text, _ = evaluate(
         **QUICK, feature_network=tmp_path / "features.keras", **more
     )
     assert code == 0 and "\nDice of segmenter, 2 views: " in text
     metrics = json.loads((run / "metrics.json").read_text())
-    assert metrics["objects"].pop("segmenter, 2 views")["images"] == 5
+    objects = metrics["objects"]
+    assert objects.pop("segmenter, 2 views")["images"] == 5
+    # One pixel: nothing is less.
+    kept = objects["segmenter"]["protocol"]
+    assert kept.endswith("at 5 um/px, predicted ones of 25 um2 or more")
+    unbounded = before["objects"]["segmenter"]["protocol"]
+    assert unbounded.endswith("at 5 um/px, no smallest size")
+    objects["segmenter"]["protocol"] = unbounded
     turned = metrics["segmentation"].pop("segmenter, 2 views")
     assert turned["protocol"].endswith("2 views, turned and mirrored")
     for name in set(before) - {"protocol"}:
@@ -120,6 +127,7 @@ def test_again_with_a_feature_network(evaluate, run, tmp_path):
         ({"object_classes": "nerve"}, "'nerve': allowed are stroma"),
         ({"feature_network": "/no.keras"}, "/no.keras: feature network"),
         ({"views": 9}, "views"),
+        ({"min_object_um2": "nan"}, "--min_object_um2 nan: 0 um2 or more"),
         ({"swd_levels": 3}, "19 px at stage 0, 5 at level 3"),
     ],
 )

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from histogan_tf import run_dir
-from histogan_tf.evaluation import measure
+from histogan_tf.evaluation import measure, reading
+from histogan_tf.evaluation.reading import Objects
 from histogan_tf.evaluation.trained import Trained, open_trained
 
 
@@ -69,8 +70,7 @@ def test_views_are_measured_beside_one(trained, image):
         for name, ids in (("segmenter", one), ("turned", many))
     }
     tile = SimpleNamespace(name="one", image=image, mask=one.astype(np.uint8))
-    steps = SimpleNamespace(step=lambda text: None)
-    found = measure._read_real(replace(trained, **reads), [tile], (1,), steps)
+    found = reading.read(replace(trained, **reads), [tile], Objects((1,)))
     order = ["segmenter", "segmenter, 3 views", "judge", "stage 0", "stage 1"]
     assert list(found["segmentation"]) == order
     assert list(found["objects"]) == order[:2]

@@ -43,6 +43,18 @@ def test_ignored_pixels_hold_no_objects():
     assert scores.false_positives == 0 and scores.object_f1 == 1.0
 
 
+@pytest.mark.parametrize(("least", "wrong"), [(1.0, 1), (1.1, 0)])
+def test_small_objects_may_be_left_out(least, wrong):
+    """Four pixels are 1 um2; a small true object is missed all the same."""
+    truth, mask = np.zeros((2, 12, 12), np.uint8)
+    truth[6:, 6:] = mask[6:, 6:] = 1
+    truth[0, :3] = 1
+    mask[2:4, 2:4] = 1
+    scores = segmentation.object_scores([truth], [mask], (1,), None, 0.5, least)
+    assert scores.true_positives == scores.false_negatives == 1
+    assert scores.false_positives == wrong
+
+
 def test_object_classes_are_all_but_background_and_boundary():
     edged = table("stroma", "gland", "lumen", "edge", boundary=True)
     assert segmentation.object_classes(edged, None) == (1, 2)

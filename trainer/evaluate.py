@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from histogan_tf import program
+from histogan_tf import input_files, program
 from histogan_tf.progress_bar import progress_bar
 from trainer import segment_networks
 
@@ -42,6 +42,9 @@ flags.DEFINE_list(
     "object_classes",
     None,
     "classes that objects are made of; else all but class 0 and the boundary",
+)
+flags.DEFINE_float(
+    "min_object_um2", 0, "leave smaller predicted objects out of the scores", 0
 )
 flags.DEFINE_integer(
     "views",
@@ -79,6 +82,8 @@ def main() -> None:
     from histogan_tf.evaluation import grids, measure, tiles, trained
     from histogan_tf.report.write import write
 
+    least = flags.FLAGS.min_object_um2
+    input_files.check_finite("min_object_um2", least, "0 um2 or more")
     run = run_dir.open_run(flags.FLAGS.run_dir)
     data = manifest.load(flags.FLAGS.data)
     tiles.check_classes(run.classes(), data.classes, flags.FLAGS.data)
@@ -128,6 +133,7 @@ def measure_settings() -> "MeasureSettings":
         split=values.split,
         seed=values.seed,
         object_classes=None if names is None else tuple(names),
+        min_object_um2=values.min_object_um2,
         swd=SwdSettings(
             levels=values.swd_levels,
             patches_per_image=values.swd_patches,

@@ -3,10 +3,7 @@
 In: a trained run and the labelled images of a split, at the run's finest
 um/px. Out: the values of metrics.json, every one with its protocol.
 
-- segmentation: Dice and IoU of the final segmenter (shown each image several
-  ways round too, if asked), of the judge (trained on real labelled images
-  only) and of each stage of the pyramid's cascade.
-- objects: the GlaS challenge's scores of the final segmenter.
+- segmentation, objects: how real images are read, see `reading.py`.
 - sliced_wasserstein: `fidelity.py`, two rows a stage (Karras et al.'s
   normalisation and the stricter one).
 - mask_consistency: the judge reads the finest synthetic images; its Dice
@@ -21,12 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from histogan_tf.data.classes import ClassTable
-from histogan_tf.evaluation import fidelity, segmentation, tiles
+from histogan_tf.evaluation import fidelity, reading, segmentation, tiles
+from histogan_tf.evaluation.reading import Objects
 from histogan_tf.evaluation.tiles import EvaluationTile
-from histogan_tf.evaluation.trained import Read, Trained, class_ids
+from histogan_tf.evaluation.trained import Trained, class_ids
 from histogan_tf.metrics import features
-from histogan_tf.metrics.segmentation import SegmentationScores
 from histogan_tf.metrics.wasserstein import SwdSettings
 
 Progress = Callable[[int, int, str], None]
@@ -36,7 +32,8 @@ Progress = Callable[[int, int, str], None]
 class MeasureSettings:
     """What `measure` is asked.
 
-    `object_classes` are names (None: all but class 0 and the boundary);
+    `object_classes` are names (None: all but class 0 and the boundary), of
+    whose predicted objects those below `min_object_um2` are left out;
     `swd_splits` counts halvings; `feature_network` is a path or None and
     `feature_size` the side in px of what it sees.
     """
@@ -44,6 +41,7 @@ class MeasureSettings:
     split: str = "test"
     seed: int = 0
     object_classes: tuple[str, ...] | None = None
+    min_object_um2: float = 0.0
     swd: SwdSettings = dataclasses.field(default_factory=SwdSettings)
     swd_splits: int = 4
     feature_network: str | None = None
@@ -68,7 +66,10 @@ def measure(
       InputError: an object class that does not exist, a bad feature network,
         or a split of images too small for the patches.
     """
-    chosen = segmentation.object_classes(trained.table, settings.object_classes)
+    chosen = Objects(
+        segmentation.object_classes(trained.table, settings.object_classes),
+        settings.min_object_um2,
+    )
     network = settings.feature_network
     # Before the long work: what is wrong is told at once.
     if network:
@@ -79,7 +80,7 @@ def measure(
         factors = [trained.factor(stage) for stage in range(trained.stages)]
         fidelity.check([tile.image for tile in images], factors, settings.swd)
     steps = _Steps(progress, 2 * len(images) + trained.stages)
-    out = _read_real(trained, images, chosen, steps)
+    out = reading.read(trained, images, chosen, steps.step)
     painted = _paint(trained, images, groups, settings.seed, steps)
     out["mask_consistency"] = _consistency(
         trained, images, painted, out["segmentation"]["judge"]
@@ -110,98 +111,6 @@ class _Steps:
         self.progress(self.done, self.total, text)
 
 
-def _read_real(
-    trained: Trained,
-    images: Sequence[EvaluationTile],
-    chosen: tuple[int, ...],
-    steps: _Steps,
-) -> dict[str, Any]:
-    """The sections `segmentation` and `objects`."""
-    readers = _readers(trained)
-    found: dict[str, list[np.ndarray]] = {name: [] for name in readers}
-    stages = []
-    for tile in images:
-        for name, (read, _) in readers.items():
-            found[name].append(class_ids(read(tile.image)))
-        stages.append(
-            [class_ids(p) for p in trained.canvas.segment(tile.image)]
-        )
-        steps.step(f"segment {tile.name}")
-    truths = [tile.mask for tile in images]
-    count, finest = trained.table.count, trained.mpp(trained.stages - 1)
-
-    def entry(truths, predicted, mpp, protocol):
-        scores = segmentation.class_scores(truths, predicted, count)
-        return scores_entry(scores, trained.table, mpp, protocol)
-
-    table = {
-        name: entry(truths, found[name], finest, protocol)
-        for name, (_, protocol) in readers.items()
-    }
-    for stage in range(trained.stages):
-        factor = trained.factor(stage)
-        table[f"stage {stage}"] = entry(
-            [tiles.shrink_mask(mask, factor, count) for mask in truths],
-            [masks[stage] for masks in stages],
-            trained.mpp(stage),
-            "the pyramid's cascade up to this stage; image and mask averaged"
-            f" {factor} x {factor} from the finest scale",
-        )
-    out: dict[str, Any] = {"segmentation": table}
-    if chosen:
-        out["objects"] = {
-            name: _objects(trained, truths, found[name], chosen, finest)
-            for name in readers
-            if name != "judge"
-        }
-    return out
-
-
-def _readers(trained: Trained) -> dict[str, tuple[Read, str]]:
-    """Who reads at the finest scale, by name, with its protocol."""
-    protocol = "the final segmenter, real images"
-    out = {"segmenter": (trained.segmenter, protocol)}
-    if trained.turned:
-        many = f"{trained.views} views"
-        protocol += f"; mean of {many}, turned and mirrored"
-        out[f"segmenter, {many}"] = (trained.turned, protocol)
-    judge = "trained on real labelled images only; real images"
-    return out | {"judge": (trained.judge, judge)}
-
-
-def scores_entry(
-    scores: SegmentationScores, table: ClassTable, mpp: float, protocol: str
-) -> dict[str, Any]:
-    """Per-class scores as they stand in metrics.json."""
-    return scores.to_json() | {
-        "classes": list(table.names),
-        "mpp": mpp,
-        "protocol": protocol,
-    }
-
-
-def _objects(
-    trained: Trained,
-    truths: Sequence[np.ndarray],
-    predicted: Sequence[np.ndarray],
-    chosen: tuple[int, ...],
-    mpp: float,
-) -> dict[str, Any]:
-    edge = trained.table.boundary
-    scores = segmentation.object_scores(
-        truths, predicted, chosen, edge.id if edge else None, mpp
-    )
-    merged = [trained.table.names[i] for i in chosen]
-    names = ", ".join(merged)
-    kept = f", grown over class {edge.name!r}" if edge else ""
-    return dataclasses.asdict(scores) | {
-        "classes": merged,
-        "protocol": "GlaS challenge (Sirinukunwattana et al. 2017), pooled;"
-        f" objects, true and predicted: 8-connected parts of {names}{kept};"
-        f" at {mpp:g} um/px, no smallest size",
-    }
-
-
 def _paint(
     trained: Trained,
     images: Sequence[EvaluationTile],
@@ -230,7 +139,7 @@ def _consistency(
         [class_ids(trained.judge(made[-1])) for made in painted],
         trained.table.count,
     )
-    entry = scores_entry(
+    entry = reading.scores_entry(
         scores,
         trained.table,
         trained.mpp(trained.stages - 1),

@@ -8,6 +8,7 @@ parts of the true mask (see `metrics/labels.py`), as the predicted ones are;
 objects that touch without a boundary class between them count as one.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -38,6 +39,7 @@ def object_scores(
     object_classes: Sequence[int],
     boundary: int | None,
     mpp: float,
+    least_um2: float = 0.0,
 ) -> objects.ObjectScores:
     """GlaS scores of the objects in masks, uint8 [H, W].
 
@@ -47,11 +49,12 @@ def object_scores(
       object_classes: classes that make up an object together.
       boundary: class that keeps touching objects apart, or None.
       mpp: um/px of all masks.
+      least_um2: smaller predicted objects count as background.
     """
-    tallies = []
+    tallies, least = [], math.ceil(least_um2 / mpp**2)
     for truth, mask in zip(truths, predicted, strict=True):
         known = np.where(truth == IGNORE, np.uint8(IGNORE), mask)
-        found = label_objects(known, object_classes, boundary)
+        found = label_objects(known, object_classes, boundary, least)
         wanted = label_objects(truth, object_classes, boundary)
         tallies.append(objects.tally(found, wanted, mpp))
     return objects.score(tallies)
