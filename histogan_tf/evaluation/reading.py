@@ -48,8 +48,8 @@ def read(
     found: dict[str, list[np.ndarray]] = {name: [] for name in readers}
     stages = []
     for tile in images:
-        for name, (read, _) in readers.items():
-            found[name].append(class_ids(read(tile.image)))
+        for name, (ask, _) in readers.items():
+            found[name].append(class_ids(ask(tile.image)))
         stages.append(
             [class_ids(p) for p in trained.canvas.segment(tile.image)]
         )

@@ -7,7 +7,8 @@ The layout of `metrics` (the file metrics.json that `trainer.evaluate` writes);
 every top-level key may be absent, numbers are null where undefined:
 
     {"protocol": {name: text, number, bool or list of these},
-     "segmentation": {network: S, ...},   # "segmenter", "judge", "stage 0" ...
+     "segmentation": {network: S, ...},   # "segmenter", "judge", "stage 0",
+        # with `--views 8` also "segmenter, 8 views", as in "objects"
      "objects": {network: O, ...},
      "sliced_wasserstein": [{"stage": 0, "mpp": 10.0, "label": text (optional),
         "distances": [x 1000, finest level first], "floor": [...],
