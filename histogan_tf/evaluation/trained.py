@@ -12,7 +12,7 @@ import numpy as np
 from histogan_tf import run_dir
 from histogan_tf.canvas import Canvas, segment_with
 from histogan_tf.data.classes import IGNORE, ClassTable
-from histogan_tf.models import turned
+from histogan_tf.models.turned import Turned
 from histogan_tf.run_dir import RunDir
 
 Read = Callable[[np.ndarray], np.ndarray]
@@ -68,14 +68,13 @@ def open_trained(run: RunDir, views: int = 1) -> Trained:
     segmenter, judge = (
         run_dir.load_segmenter(run, phase) for phase in ("segmenter", "judge")
     )
-    more = turned.shown(segmenter, views)
     return Trained(
         Canvas(run_dir.load_pyramid(run)),
         segment_with(segmenter),
         segment_with(judge),
         run.classes(),
         views,
-        segment_with(more) if views > 1 else None,
+        segment_with(Turned(segmenter, views)) if views > 1 else None,
     )
 
 
