@@ -78,6 +78,17 @@ def test_work():
     assert phases.work(10, 2, [net]) == pytest.approx(200 * (16 + 16) / 1e6)
 
 
+def test_patches_make_steps_cheaper(source):
+    whole, judge = phases.phases(source)[-1], source.config.judge
+    one, two = (
+        phases.segmenter_phase(source, "judge", replace(judge, patch=p), 63)
+        for p in (1, 2)
+    )
+    assert one.work == 4 * two.work > 0
+    # The last segmenter reads painted crops too, which the pyramid paints.
+    assert whole.work > one.work
+
+
 def test_the_judge_labels_as_many_tiles_as_memory_holds(source, monkeypatch):
     seen, told = [], []
     monkeypatch.setattr(phases.pseudo_labels, "teacher", lambda source: None)

@@ -113,10 +113,12 @@ def segmenter_phase(
     label = None
     if settings.pseudo_labels:
         label = functools.partial(_labelled_by_judge, source, tell)
-    cost = work(settings.crop, settings.batch, [settings.network])
+    side = settings.crop // settings.patch
+    cost = work(side, settings.batch, [settings.network])
     if settings.synthetic:
-        pair = [settings.network, config.stages[-1].generator]
-        cost += work(settings.crop, settings.batch // settings.thin, pair)
+        few = settings.batch // settings.thin
+        cost += work(side, few, [settings.network])
+        cost += work(settings.crop, few, [config.stages[-1].generator])
     classes = source.manifest.classes.count
     return Phase(
         name,
@@ -136,18 +138,19 @@ def segmenter_phase(
     )
 
 
-def work(crop: int, batch: int, networks: Sequence[NetworkConfig]) -> float:
+def work(side: int, batch: int, networks: Sequence[NetworkConfig]) -> float:
     """About what a step costs: millions of multiplications, but for a factor.
 
     Convolutions cost pixels times channels squared, a quarter of the pixels
-    at each level.
+    at each level; `side` is the crop's, in what the finest level takes at
+    once.
     """
     channels = sum(
         n.blocks * width**2 / 4**level
         for n in networks
         for level, width in enumerate(n.widths)
     )
-    return batch * crop**2 * channels / 1e6
+    return batch * side**2 * channels / 1e6
 
 
 def _crops(

@@ -149,7 +149,7 @@ def _stages(facts: ReportFacts) -> Html:
     ):
         crop = _length(part.crop, config.finest_mpp)
         scale, steps = f"{config.finest_mpp:g}", f"{part.steps:,}"
-        network = _network(part.network)
+        network = _network(part.network, part.patch)
         rows.append(
             (name, scale, crop, str(part.batch), steps, "", "", network)
         )
@@ -170,7 +170,8 @@ def _length(pixels: int, mpp: float) -> str:
     return f"{pixels}\u00a0px, {pixels * mpp:g}\u00a0µm"
 
 
-def _network(network: NetworkConfig) -> Html:
+def _network(network: NetworkConfig, patch: int = 1) -> Html:
     widths = markup.DASH.join(str(width) for width in network.widths)
     blocks = f" {markup.TIMES} {network.blocks}" if network.blocks > 1 else ""
-    return markup.join([widths + blocks])
+    taken = f", {patch}{markup.TIMES}{patch} px at once" if patch > 1 else ""
+    return markup.join([widths + blocks + taken])
