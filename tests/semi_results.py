@@ -11,6 +11,7 @@ def cells(method, labels, values):
             "method": method,
             "labels": labels,
             "seed": seed,
+            "seconds": 100.0 + seed,
             "images": {
                 f"i{k}": {name: value for name in semi_table.SCORES["native"]}
                 for k, value in enumerate(row)
@@ -28,6 +29,7 @@ def tiles(method, scores):
             "method": method,
             "labels": 2,
             "seed": seed,
+            "seconds": 100.0 + seed,
             "images": {
                 f"tile{seed}": {
                     "mean_iou": value,

@@ -30,7 +30,7 @@ def test_verdicts(gain, wanted, tmp_path):
     # Our own ablation is no rival.
     assert semi_table.best_other(results, 8) == "cps"
     found = [line[:4] for line in semi_table.verdicts(results)]
-    assert found == wanted
+    assert found == [*wanted, "PASS", "PASS"]  # and both budgets
     text = "\n".join(semi_table.lines(results, str))
     assert f"histogan - supervised: {100 * gain:+.1f}, seeds x images" in text
     semi_chart.chart(
@@ -81,13 +81,31 @@ def test_objects_distance_is_in_pixels():
     assert f"{'cps':24}{'0.5 +- 0.0 (2)':>20}" in text
 
 
+def test_budgets_are_of_the_longest_cells():
+    rows = np.full((3, 2), 0.5)
+    results = [
+        result
+        for method in ("cps", "histogan", "mean_teacher+restain", "supervised")
+        for result in cells(method, None, rows)
+    ]
+    results[2]["seconds"], results[4]["seconds"] = 300.5, 1200.0
+    results[6]["seconds"] = 5000.0  # a control, which has no budget
+    ours, rivals = list(semi_table.verdicts(results))[-2:]
+    assert ours == (
+        "PASS  a cell of histogan: 1200.0 s at most (native, histogan, all"
+        " labels, seed 1), 1200 allowed"
+    )
+    assert rivals.startswith("MISS  a cell of a rival: 300.5 s at most (native,")
+    assert "cps, all labels, seed 2" in rivals
+
+
 def test_tiles_are_judged_when_all_are_in():
-    (line,) = semi_table.verdicts(paired_tiles([0.02] * 7))
+    line, *_ = semi_table.verdicts(paired_tiles([0.02] * 7))
     assert line.startswith("OPEN  prostate tiles: +2.0 points of mean IoU")
     assert line.endswith("95 % over tiles +2.0 to +2.0 (7 of 8 tiles)")
-    (line,) = semi_table.verdicts(paired_tiles([0.02] * 8))
+    line, *_ = semi_table.verdicts(paired_tiles([0.02] * 8))
     assert line.startswith("PASS  prostate tiles: +2.0")
-    (line,) = semi_table.verdicts(paired_tiles([-0.02] * 8))
+    line, *_ = semi_table.verdicts(paired_tiles([-0.02] * 8))
     assert line.startswith("MISS  prostate tiles: -2.0")
 
 
