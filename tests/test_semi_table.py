@@ -95,7 +95,9 @@ def test_budgets_are_of_the_longest_cells():
         "PASS  a cell of histogan: 1200.0 s at most (native, histogan, all"
         " labels, seed 1), 1200 allowed"
     )
-    assert rivals.startswith("MISS  a cell of a rival: 300.5 s at most (native,")
+    assert rivals.startswith(
+        "MISS  a cell of a rival: 300.5 s at most (native,"
+    )
     assert "cps, all labels, seed 2" in rivals
 
 
