@@ -172,8 +172,12 @@ def verdicts(results: list[Result]) -> Iterator[str]:
     yield from _other_protocols(results)
     ours = [r for r in results if r["method"].startswith(OURS)]
     yield from _budget(f"a cell of {OURS}", ours, _OUR_SECONDS)
-    rivals = [r for r in results if not r["method"].startswith(OURS)]
-    rivals = [r for r in rivals if not r["method"].endswith(_CONTROL)]
+    rivals = [
+        r
+        for r in results
+        if not r["method"].startswith(OURS)
+        and not r["method"].endswith(_CONTROL)
+    ]
     yield from _budget("a cell of a rival", rivals, _SECONDS)
 
 

@@ -102,12 +102,12 @@ def test_budgets_are_of_the_longest_cells():
 
 
 def test_tiles_are_judged_when_all_are_in():
-    line, *_ = semi_table.verdicts(paired_tiles([0.02] * 7))
+    line, _, _ = semi_table.verdicts(paired_tiles([0.02] * 7))
     assert line.startswith("OPEN  prostate tiles: +2.0 points of mean IoU")
     assert line.endswith("95 % over tiles +2.0 to +2.0 (7 of 8 tiles)")
-    line, *_ = semi_table.verdicts(paired_tiles([0.02] * 8))
+    line, _, _ = semi_table.verdicts(paired_tiles([0.02] * 8))
     assert line.startswith("PASS  prostate tiles: +2.0")
-    line, *_ = semi_table.verdicts(paired_tiles([-0.02] * 8))
+    line, _, _ = semi_table.verdicts(paired_tiles([-0.02] * 8))
     assert line.startswith("MISS  prostate tiles: -2.0")
 
 
