@@ -19,7 +19,8 @@ import tensorflow as tf
 
 from histogan_tf.models import losses
 from histogan_tf.models.fused import fusing
-from histogan_tf.models.layers import SpectralConv, leaky
+from histogan_tf.models.layers import leaky
+from histogan_tf.models.spectral import SpectralConv
 
 NOISE, HIDDEN, WIDTH = 64, 128, 64
 _DOWN, _UP = (128, 128, 256, 256, 512, 512), (512, 256, 256, 128, 128, 64)

@@ -67,6 +67,8 @@ class StageConfig:
 
     Critic and generator take every `thin`-th image of it: they cost more than
     the segmenter, which at coarse scales learns most from seeing much tissue.
+    `patch` is the side in pixels of what the finest levels of critic and
+    segmenter take at once; the generator paints pixel by pixel.
     """
 
     crop: int = ranged(48, 8, 8192)
@@ -77,17 +79,23 @@ class StageConfig:
     critic: NetworkConfig = NetworkConfig()
     segmenter: NetworkConfig = NetworkConfig()
     thin: int = ranged(1, 1, 64)
+    patch: int = ranged(1, 1, 8)
 
     def __post_init__(self) -> None:
         check(self)
         _check_thin(self)
         for name in ("generator", "critic", "segmenter"):
-            stride = getattr(self, name).stride
+            stride = self.stride(name)
             if self.crop % stride or self.crop % 2:
                 raise InputError(
                     f"StageConfig.crop: {self.crop} is not allowed; use a"
                     f" multiple of {max(2, stride)} for {name}'s levels"
                 )
+
+    def stride(self, name: str) -> int:
+        """Sides of what the network `name` works on divide by this, px."""
+        stride = getattr(self, name).stride
+        return stride if name == "generator" else self.patch * stride
 
 
 @dataclass(frozen=True)
@@ -238,7 +246,7 @@ class Config:
         """Sides, finest px, that all stages' named networks can work on."""
         count = len(self.stages)
         return max(
-            2 ** (count - 1 - k) * getattr(stage, name).stride
+            2 ** (count - 1 - k) * stage.stride(name)
             for k, stage in enumerate(self.stages)
             for name in networks
         )

@@ -89,15 +89,16 @@ def base() -> Config:
             ),
             StageConfig(
                 64, 32, 20000, 10.0,
-                _net(48, 64, blocks=2), _net(48, 64, 96), _net(24, 48, 64),
+                _net(48, 64, blocks=2), _net(96, 128, 160), _net(48, 96, 128),
+                patch=2,
             ),
             StageConfig(
                 128, 16, 20000, 10.0,
-                _net(32, 48), _net(32, 48, 64), _net(16, 32, 48),
+                _net(32, 64), _net(64, 96, 128), _net(48, 96, 128), patch=2,
             ),
             StageConfig(
                 256, 8, 20000, 10.0,
-                _net(24, 32), _net(24, 32, 48), _net(16, 32, 48),
+                _net(16, 32), _net(48, 64, 96), _net(32, 48, 64), patch=2,
             ),
         ),
         segmenter=SegmenterConfig(256, 16, 20000, network=segmenter, patch=2),

@@ -123,8 +123,8 @@ def of_pyramid(pyramid: Pyramid) -> WindowReader:
     """The stages' segmenters, each refining the coarser one's result."""
     needs = []
     for stage in pyramid.config.stages:
-        reach = halo.read_halo(stage.segmenter)
-        needs.append(Need(max(2, stage.segmenter.stride), reach, reach))
+        reach = halo.read_halo(stage.segmenter, stage.patch)
+        needs.append(Need(max(2, stage.stride("segmenter")), reach, reach))
     layout = Layout(
         tuple(needs), pyramid.multiple, canvas.border(len(pyramid.stages))
     )

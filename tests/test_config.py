@@ -89,6 +89,21 @@ def test_crop_divides_by_every_network_of_a_stage(part):
         StageConfig(17, **parts)
 
 
+def test_patches_widen_what_critic_and_segmenter_divide_by():
+    flat, two = NetworkConfig((8,)), NetworkConfig((8, 8))
+    stage = StageConfig(
+        12, 4, generator=two, critic=two, segmenter=flat, patch=3
+    )
+    strides = {n: stage.stride(n) for n in ("generator", "critic", "segmenter")}
+    assert strides == {"generator": 2, "critic": 6, "segmenter": 3}
+    with pytest.raises(InputError, match=r"16.*multiple of 6 for critic"):
+        dataclasses.replace(stage, crop=16)
+    # Stage 0 of two: twice its strides at the finest scale.
+    config = Config(stages=(stage, stage), segmenter=SegmenterConfig(96))
+    assert config.multiple("generator") == 4
+    assert config.multiple("generator", "segmenter") == 6
+
+
 def test_crop_divides_by_the_segmenters_levels():
     with pytest.raises(InputError, match=r"44 is not allowed.*multiple of 8"):
         SegmenterConfig(44, network=NetworkConfig((8, 8, 8, 8)))

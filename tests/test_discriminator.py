@@ -6,7 +6,12 @@ import tensorflow as tf
 
 from histogan_tf.config import NetworkConfig
 from histogan_tf.models import losses
-from histogan_tf.models.discriminator import Discriminator, beside_detail
+from histogan_tf.models.discriminator import (
+    Discriminator,
+    beside_detail,
+    moved,
+    places,
+)
 
 WIDTHS = (4, 6, 8)
 
@@ -65,6 +70,81 @@ def test_every_weight_gets_a_gradient():
     ):
         assert gradient is not None, variable.name
         assert np.abs(gradient).max() > 0, variable.name
+
+
+def patched(patch, size, levels=2):
+    """A critic of patches of an image's size, every weight in play."""
+    critic = Discriminator(NetworkConfig(WIDTHS[:levels]), 2, patch)
+    critic(images(1, size))
+    rng = np.random.default_rng(3)
+    for variable in critic.trainable_variables:
+        fan = max(1, np.prod(variable.shape[:-1]))
+        variable.assign(rng.normal(0, fan**-0.5, variable.shape))
+    return critic
+
+
+def test_moved_down_and_right_and_back_by_hand():
+    x = tf.reshape(tf.range(9.0), [1, 3, 3, 1])
+    both = tf.concat([x, x], 0)
+    down = moved(both, tf.constant([[1, 0], [1, 1]]), 2, 1)[..., 0]
+    # The border's own rows and columns come in.
+    wanted = [
+        [[0, 1, 2], [0, 1, 2], [3, 4, 5]],
+        [[0, 0, 1], [0, 0, 1], [3, 3, 4]],
+    ]
+    np.testing.assert_array_equal(down, wanted)
+    back = moved(both, tf.constant([[0, 1], [2, 0]]), 3, -1)[..., 0]
+    wanted = [
+        [[1, 2, 2], [4, 5, 5], [7, 8, 8]],
+        [[6, 7, 8], [6, 7, 8], [3, 4, 5]],
+    ]
+    np.testing.assert_array_equal(back, wanted)
+
+
+def test_places_are_an_images_own_and_all_alike_in_number():
+    seeds = tf.range(4000, dtype=tf.int64) * 977
+    found = places(seeds, 2).numpy()
+    assert found.dtype == np.int32
+    counts = np.bincount(found @ [2, 1], minlength=4)
+    assert np.abs(counts - 1000).max() < 137  # five standard errors
+    np.testing.assert_array_equal(places(seeds[7:9], 2), found[7:9])
+    assert set(places(seeds, 3).numpy().ravel()) == {0, 1, 2}
+    assert places(seeds, 1) is None
+
+
+@pytest.mark.parametrize("patch", [2, 3])
+def test_patches_begin_at_the_images_place(patch):
+    critic, x = patched(patch, 36, levels=1), images(2, 36)
+    by = patch - 1
+    place = tf.constant([[by, 0], [0, by]])
+    found = critic(x, place=place).numpy()
+    shifts = [(by, 0), (0, by)]
+    shifted = tf.stack(
+        [tf.roll(i, s, (0, 1)) for i, s in zip(x, shifts, strict=True)]
+    )
+    plain = critic(shifted).numpy()
+    # Far from what came in over the border.
+    inner = slice(16, 20)
+    for n, (down, right) in enumerate(shifts):
+        there = plain[n, 16 + down : 20 + down, 16 + right : 20 + right]
+        np.testing.assert_allclose(found[n, inner, inner], there, atol=1e-5)
+    still = critic(x).numpy()
+    assert np.abs(found - still)[:, inner, inner].max() > 1e-3
+
+
+def test_patches_have_an_output_for_each_pixel_and_a_gradient_for_each():
+    critic, x = patched(2, 16), images(1)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        logits = critic(x, place=tf.constant([[1, 1]]))
+        total = tf.reduce_sum(tf.square(logits))
+    assert logits.shape == (1, 16, 16, 3)
+    # The last row and column have been moved out.
+    assert np.abs(tape.gradient(total, x)[:, :-1, :-1]).min() > 0
+    # Neighbours within a patch differ, up to the row that stands in.
+    for axis in (0, 1):
+        steps = np.abs(np.diff(logits[0, :-1, :-1], axis=axis))
+        assert steps.min() > 0
 
 
 def test_detail_is_four_times_what_3x3_averages_lack():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from histogan_tf.models import batch_norm, layers
+from histogan_tf.models import batch_norm, layers, spectral
 
 RNG = np.random.default_rng(0)
 SIZE, CHANNELS = 24, 4
@@ -178,9 +178,9 @@ MASKED = {
 }
 PLAIN = {
     "Conv": layers.Conv,
-    "SpectralConv": layers.SpectralConv,
+    "SpectralConv": spectral.SpectralConv,
     "NormedBlock": batch_norm.NormedBlock,
-    "SpectralBlock": layers.SpectralBlock,
+    "SpectralBlock": spectral.SpectralBlock,
 }
 
 
@@ -257,7 +257,7 @@ def test_a_soft_mask_mixes_what_its_classes_do():
 
 
 def test_spectral_norm_works_in_float32_and_leaves_maps_alone(bfloat16):
-    layer = layers.SpectralConv(CHANNELS)
+    layer = spectral.SpectralConv(CHANNELS)
     x = tf.cast(features(1, 4, 4, CHANNELS), tf.bfloat16)
     assert layer(x, training=True).dtype == tf.bfloat16
     assert {v.dtype for v in layer.variables} == {tf.float32}
@@ -287,7 +287,7 @@ def test_gain_zero_starts_at_zero():
 
 
 def train_spectral(size, calls=200):
-    layer = layers.SpectralConv(6, size)
+    layer = spectral.SpectralConv(6, size)
     x = features(2, 8, 8, 5)
     layer(x)
     kernel_of(layer).assign(features(*kernel_of(layer).shape))

@@ -89,6 +89,18 @@ def test_patches_make_steps_cheaper(source):
     assert whole.work > one.work
 
 
+def test_patches_make_a_stage_cheaper_but_for_its_generator(source):
+    stage = source.config.stages[0]
+    works = []
+    for patch in (1, 2):
+        stages = (replace(stage, patch=patch), *source.config.stages[1:])
+        config = replace(source.config, stages=stages)
+        works.append(phases.stage_phase(replace(source, config=config), 0).work)
+    few = stage.batch // stage.thin
+    painting = phases.work(stage.crop, few, [stage.generator])
+    assert works[0] - painting == pytest.approx(4 * (works[1] - painting))
+
+
 def test_the_judge_labels_as_many_tiles_as_memory_holds(source, monkeypatch):
     seen, told = [], []
     monkeypatch.setattr(phases.pseudo_labels, "teacher", lambda source: None)

@@ -67,8 +67,9 @@ def stage_phase(source: Source, index: int) -> Phase:
     config, stage = source.config, source.config.stages[index]
     name = run_dir.stage_name(index)
     crops = _crops(source, stage.crop, stage.batch, index, config.augment)
-    painting = (stage.generator, stage.critic, stage.critic, stage.segmenter)
-    once = work(stage.crop, stage.batch // stage.thin, painting)
+    few, folded = stage.batch // stage.thin, stage.crop // stage.patch
+    once = work(stage.crop, few, [stage.generator])
+    once += work(folded, few, [stage.critic, stage.critic, stage.segmenter])
     return Phase(
         name,
         source.run.phase(name),
@@ -82,7 +83,7 @@ def stage_phase(source: Source, index: int) -> Phase:
         ),
         _batches(source, config.stage_mpp(index), crops),
         seed=crops.seed + 1,
-        work=once + work(stage.crop, stage.batch, [stage.segmenter]),
+        work=once + work(folded, stage.batch, [stage.segmenter]),
         finish=_calibration(source, config.stage_mpp(index), index > 0),
     )
 

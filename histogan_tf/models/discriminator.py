@@ -5,12 +5,19 @@ Out: float32 logits [B, H, W, N + 1]: the N classes, then "generated".
 
 A U-Net with spectral normalisation and one decision per pixel (OASIS,
 Schoenfeld et al. 2021, ICLR). It sees no mask: it must read it.
+
+With `patch` p its finest level works on p x p pixels at once. Where patches
+begin is then drawn for each image (`places`): a critic with a grid of its own
+teaches generators to paint that grid.
 """
 
 import tensorflow as tf
 
 from histogan_tf.config import NetworkConfig
-from histogan_tf.models import layers
+from histogan_tf.models import layers, noise
+from histogan_tf.models.spectral import SpectralBlock, SpectralConv
+
+_PLACE = 1031
 
 # Colour varies ten times as much as detail: a critic that saw both alike let
 # generators cover the stroma with a weave of 2 to 3 px.
@@ -26,26 +33,68 @@ def beside_detail(image: tf.Tensor) -> tf.Tensor:
     return tf.concat([image, detail], axis=-1)
 
 
+def places(seed: tf.Tensor, patch: int) -> tf.Tensor | None:
+    """How far down and right each image is moved before it is cut up.
+
+    int32 [B, 2] in [0, patch), by the image's own seed [B]; None for single
+    pixels, which have no grid.
+    """
+    if patch == 1:
+        return None
+    return tf.cast(noise.uniform(seed, _PLACE, 2) * float(patch), tf.int32)
+
+
+def moved(x: tf.Tensor, place: tf.Tensor, patch: int, sign: int) -> tf.Tensor:
+    """Maps [B, H, W, C] down and right by `place`, or back: like x.
+
+    `sign` is 1, or -1 for back. What comes in mirrors the border.
+    """
+    for axis in (1, 2):
+        here = x
+        for by in range(1, patch):
+            # Picks whole images, which tf.where does by single numbers.
+            x = tf.compat.v1.where(
+                place[:, axis - 1] == by, _along(here, axis, sign * by), x
+            )
+    return x
+
+
+def _along(x: tf.Tensor, axis: int, by: int) -> tf.Tensor:
+    pads, start = [[0, 0]] * 4, [0] * 4
+    pads[axis], start[axis] = [max(by, 0), max(-by, 0)], max(-by, 0)
+    return tf.slice(tf.pad(x, pads, "SYMMETRIC"), start, tf.shape(x))
+
+
 class Discriminator(tf.keras.Model):
     """Encoder-decoder critic with `classes` + 1 outputs a pixel."""
 
-    def __init__(self, config: NetworkConfig, classes: int):
+    def __init__(self, config: NetworkConfig, classes: int, patch: int = 1):
         # Else detail, a small difference, would be one of rounded numbers.
         super().__init__(autocast=False)
+        self.patch = patch
         widths = config.widths
-        self.first = layers.SpectralConv(widths[0])
+        self.first = SpectralConv(widths[0])
         self.encoders = [
-            [layers.SpectralBlock(w) for _ in range(config.blocks)]
-            for w in widths
+            [SpectralBlock(w) for _ in range(config.blocks)] for w in widths
         ]
-        self.down = [layers.SpectralConv(w, 1) for w in widths[1:]]
-        self.up = [layers.SpectralConv(w, 1) for w in widths[:-1]]
-        self.decoders = [layers.SpectralConv(w) for w in widths[:-1]]
-        self.last = tf.keras.layers.Conv2D(classes + 1, 1, dtype="float32")
+        self.down = [SpectralConv(w, 1) for w in widths[1:]]
+        self.up = [SpectralConv(w, 1) for w in widths[:-1]]
+        self.decoders = [SpectralConv(w) for w in widths[:-1]]
+        self.last = tf.keras.layers.Conv2D(
+            (classes + 1) * patch**2, 1, dtype="float32"
+        )
 
-    def call(self, image: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """See the module."""
-        h = self.first(beside_detail(image), training=training)
+    def call(
+        self,
+        image: tf.Tensor,
+        training: bool = False,
+        place: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """See the module; `place` is of `places`."""
+        if place is not None:
+            image = moved(image, place, self.patch, 1)
+        h = beside_detail(image)
+        h = self.first(layers.fold(h, self.patch), training=training)
         skips = []
         for level, blocks in enumerate(self.encoders):
             if level:
@@ -59,4 +108,5 @@ class Discriminator(tf.keras.Model):
             h = self.up[level](h, training=training)
             h = layers.normed(h + skips[level])
             h = self.decoders[level](h, training=training)
-        return self.last(layers.normed(h))
+        h = layers.unfold(self.last(layers.normed(h)), self.patch)
+        return h if place is None else moved(h, place, self.patch, -1)

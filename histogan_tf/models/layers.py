@@ -6,22 +6,15 @@ the whole canvas. In training only the segmenters' batch norm does
 (`batch_norm.py`).
 
 Sources: pixel norm, Karras et al. 2018 (ICLR); class-adaptive modulation
-(CLADE), Tan et al. 2021 (TPAMI); spectral normalisation, Miyato et al. 2018,
-by TensorFlow Addons, the only import of it here.
+(CLADE), Tan et al. 2021 (TPAMI).
 """
 
 import contextlib
-import warnings
 from collections.abc import Callable
 
 import tensorflow as tf
 
 from histogan_tf.models.fused import fused, is_fusing, is_loop
-
-with warnings.catch_warnings():
-    # Addons announces its end of life on every import.
-    warnings.simplefilter("ignore")
-    import tensorflow_addons as tfa
 
 layers = tf.keras.layers
 
@@ -30,6 +23,12 @@ layers = tf.keras.layers
 def leaky(x: tf.Tensor) -> tf.Tensor:
     """Leaky ReLU with slope 0.2, element by element: like x."""
     return tf.nn.leaky_relu(x, 0.2)
+
+
+@fused
+def softmax(x: tf.Tensor) -> tf.Tensor:
+    """Softmax over the last axis: like x."""
+    return tf.nn.softmax(x)
 
 
 @fused
@@ -82,8 +81,20 @@ def halve(x: tf.Tensor) -> tf.Tensor:
 
 def soften(x: tf.Tensor) -> tf.Tensor:
     """3x3 average of an image, its border mirrored: like x."""
+    if is_fusing() and x.shape.is_fully_defined():
+        return _soften_columns(_soften_rows(x))
     padded = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
     return tf.nn.avg_pool2d(padded, 3, 1, "VALID")
+
+
+@fused
+def _soften_rows(x: tf.Tensor) -> tf.Tensor:
+    return tf.add_n([x, *_beside(x, 1)]) / 3.0
+
+
+@fused
+def _soften_columns(x: tf.Tensor) -> tf.Tensor:
+    return tf.add_n([x, *_beside(x, 2)]) / 3.0
 
 
 def double(x: tf.Tensor) -> tf.Tensor:
@@ -107,13 +118,19 @@ def _double_columns(x: tf.Tensor) -> tf.Tensor:
 
 def _doubled(x: tf.Tensor, axis: int) -> tf.Tensor:
     """Linear along one axis, whose ends are repeated."""
+    near = _beside(x, axis)
+    both = tf.stack([0.75 * x + 0.25 * other for other in near], axis + 1)
+    shape = x.shape.as_list()
+    shape[axis] *= 2
+    return tf.reshape(both, shape)
+
+
+def _beside(x: tf.Tensor, axis: int) -> list[tf.Tensor]:
+    """The pixels before and after each along one axis; ends are repeated."""
     size = x.shape[axis]
     before, last = tf.split(x, [size - 1, 1], axis)
     first, after = tf.split(x, [1, size - 1], axis)
-    near = [tf.concat([first, before], axis), tf.concat([after, last], axis)]
-    both = tf.stack([0.75 * x + 0.25 * other for other in near], axis + 1)
-    shape = x.shape.as_list()
-    return tf.reshape(both, [*shape[:axis], 2 * size, *shape[axis + 1 :]])
+    return [tf.concat([first, before], axis), tf.concat([after, last], axis)]
 
 
 def levels_of(x: tf.Tensor, count: int) -> list[tf.Tensor]:
@@ -183,40 +200,6 @@ class Conv(tf.keras.layers.Layer):
         return self.conv(x)
 
 
-class _SpectralNormalization(tfa.layers.SpectralNormalization):
-    """Addons' wrapper, right on several replicas too.
-
-    It assigns to its kernel, which a replica may not do by itself.
-    """
-
-    def normalize_weights(self) -> None:
-        """Normalises once, for all replicas."""
-        normalise = super().normalize_weights
-        context = tf.distribute.get_replica_context()
-        context.merge_call(lambda strategy: normalise())
-
-
-class SpectralConv(tf.keras.layers.Layer):
-    """Convolution whose kernel Addons keeps at spectral norm 1.
-
-    The wrapper writes the kernel back at each training call, so it must
-    work in float32: under mixed precision it would round the weights. Maps
-    pass through it as they are.
-    """
-
-    def __init__(self, width: int, size: int = 3):
-        super().__init__()
-        self.conv = _SpectralNormalization(
-            layers.Conv2D(width, size, padding="same"),
-            dtype="float32",
-            autocast=False,
-        )
-
-    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """[B, H, W, C] -> [B, H, W, width]."""
-        return self.conv(x, training=training)
-
-
 class Modulation(tf.keras.layers.Layer):
     """Pixel norm, scale and shift from mask and style, leaky ReLU."""
 
@@ -267,23 +250,4 @@ class ModulatedBlock(tf.keras.layers.Layer):
         h = x
         for norm, conv in zip(self.norms, self.convs, strict=True):
             h = conv(norm(h, mask, style))
-        return x + h
-
-
-class SpectralBlock(tf.keras.layers.Layer):
-    """Residual block of the critic: pixel norm, leaky ReLU, convolution.
-
-    Without the norm, spectral convolutions shrink what comes up from the
-    coarse levels to nothing, and the critic sees no context.
-    """
-
-    def __init__(self, width: int):
-        super().__init__()
-        self.convs = [SpectralConv(width), SpectralConv(width)]
-
-    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """[B, H, W, C] -> like x."""
-        h = x
-        for conv in self.convs:
-            h = conv(normed(h), training=training)
         return x + h

@@ -71,6 +71,6 @@ def simulated_opinion(batch: dict[str, tf.Tensor]) -> tf.Tensor:
     shown = (shown[:, 0] * losses.labelled(labels))[:, None, None, None]
     trust = patches.smooth(seed, _PATCHES, labels, 1, _PATCH)
     other = patches.smooth(seed, _OTHER, labels, classes, _PATCH)
-    other = tf.nn.softmax(8.0 * other)
+    other = layers.softmax(8.0 * other)
     trust = tf.clip_by_value(0.75 + trust, 0.0, 1.0)
     return none + shown * (trust * blurred + (1.0 - trust) * other - none)

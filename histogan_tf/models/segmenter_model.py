@@ -15,6 +15,7 @@ import tensorflow as tf
 from histogan_tf.config import OptimizerConfig, SegmenterConfig
 from histogan_tf.models import averages
 from histogan_tf.models.fused import fusing
+from histogan_tf.models.layers import softmax
 from histogan_tf.models.lessons import Batch, Lesson
 from histogan_tf.models.optimizers import adam
 from histogan_tf.models.segmenter import Segmenter, no_opinion
@@ -87,7 +88,7 @@ class SegmenterModel(tf.keras.Model):
         These are of images as they are, so as inference meets them.
         """
         logits = self.read(self.average_segmenter, image, training)
-        return tf.stop_gradient(tf.nn.softmax(logits))
+        return tf.stop_gradient(softmax(logits))
 
     def terms(
         self, batch: Batch, training: bool = False

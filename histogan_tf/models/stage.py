@@ -30,9 +30,10 @@ from histogan_tf.models import (
     losses,
     segmenter_loss,
 )
-from histogan_tf.models.discriminator import Discriminator
+from histogan_tf.models.discriminator import Discriminator, places
 from histogan_tf.models.fused import fusing
 from histogan_tf.models.generator import Generator, noise_fields
+from histogan_tf.models.layers import softmax
 from histogan_tf.models.optimizers import adam
 from histogan_tf.models.other_stain import Batch, View, as_it_is
 from histogan_tf.models.segmenter import Segmenter, no_opinion
@@ -98,11 +99,11 @@ class StageModel(tf.keras.Model):
     def _build_networks(self) -> None:
         stage, residual = self.settings, self.index > 0
         self.generator = Generator(stage.generator, residual)
-        self.critic = Discriminator(stage.critic, self.classes)
-        self.segmenter = Segmenter(stage.segmenter, self.classes)
+        self.critic = Discriminator(stage.critic, self.classes, stage.patch)
+        reads = stage.segmenter, self.classes, stage.patch
+        self.segmenter = Segmenter(*reads)
         self.average = Networks(
-            Generator(stage.generator, residual),
-            Segmenter(stage.segmenter, self.classes),
+            Generator(stage.generator, residual), Segmenter(*reads)
         )
         # Keras tracks networks that are attributes, not a dataclass's.
         self.average_generator = self.average.generator
@@ -158,7 +159,7 @@ class StageModel(tf.keras.Model):
         image = batch["image"]
         opinion = no_opinion(image, self.classes)
         logits = self.average_segmenter(image, opinion, training=training)
-        return tf.stop_gradient(tf.nn.softmax(logits))
+        return tf.stop_gradient(softmax(logits))
 
     def adversarial_losses(
         self, batch: Batch, mask: tf.Tensor, sure: tf.Tensor, training: bool
@@ -182,10 +183,11 @@ class StageModel(tf.keras.Model):
             batch["style"],
             *self.coarse(batch),
         )
-        on_real = self.critic(batch["image"], training=training)
+        place = places(batch["seed"], self.settings.patch)
+        on_real = self.critic(batch["image"], training, place)
         # By itself, so that the generator's gradient spares the real images;
         # the spectral norms have just been brought up to date.
-        on_painted = self.critic(painted)
+        on_painted = self.critic(painted, place=place)
         labels = batch["labels"]
         semi = settings.unlabelled * (
             losses.real(on_real, losses.gaps(labels))

@@ -139,8 +139,8 @@ def _stages(facts: ReportFacts) -> Html:
                 str(stage.batch),
                 f"{stage.steps:,}",
                 _network(stage.generator),
-                _network(stage.critic),
-                _network(stage.segmenter),
+                _network(stage.critic, stage.patch),
+                _network(stage.segmenter, stage.patch),
             )
         )
     for name, part in (
