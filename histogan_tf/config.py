@@ -67,8 +67,8 @@ class StageConfig:
 
     Critic and generator take every `thin`-th image of it: they cost more than
     the segmenter, which at coarse scales learns most from seeing much tissue.
-    `patch` is the side in pixels of what the finest levels of critic and
-    segmenter take at once; the generator paints pixel by pixel.
+    `critic_patch` and `segmenter_patch` are the sides in pixels of what their
+    finest levels take at once; the generator paints pixel by pixel.
     """
 
     crop: int = ranged(48, 8, 8192)
@@ -79,7 +79,8 @@ class StageConfig:
     critic: NetworkConfig = NetworkConfig()
     segmenter: NetworkConfig = NetworkConfig()
     thin: int = ranged(1, 1, 64)
-    patch: int = ranged(1, 1, 8)
+    critic_patch: int = ranged(1, 1, 8)
+    segmenter_patch: int = ranged(1, 1, 8)
 
     def __post_init__(self) -> None:
         check(self)
@@ -94,8 +95,8 @@ class StageConfig:
 
     def stride(self, name: str) -> int:
         """Sides of what the network `name` works on divide by this, px."""
-        stride = getattr(self, name).stride
-        return stride if name == "generator" else self.patch * stride
+        patch = getattr(self, f"{name}_patch", 1)
+        return patch * getattr(self, name).stride
 
 
 @dataclass(frozen=True)

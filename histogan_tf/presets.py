@@ -89,16 +89,18 @@ def base() -> Config:
             ),
             StageConfig(
                 64, 32, 20000, 10.0,
-                _net(48, 64, blocks=2), _net(96, 128, 160), _net(48, 96, 128),
-                patch=2,
+                _net(48, 64, blocks=2), _net(96, 128, 192), _net(24, 48, 64),
+                critic_patch=2,
             ),
             StageConfig(
                 128, 16, 20000, 10.0,
-                _net(32, 64), _net(64, 96, 128), _net(48, 96, 128), patch=2,
+                _net(32, 48), _net(64, 128, 160), _net(16, 32, 48),
+                critic_patch=2,
             ),
             StageConfig(
                 256, 8, 20000, 10.0,
-                _net(16, 32), _net(48, 64, 96), _net(32, 48, 64), patch=2,
+                _net(16, 32), _net(48, 64, 96), _net(32, 48, 64),
+                critic_patch=2, segmenter_patch=2,
             ),
         ),
         segmenter=SegmenterConfig(256, 16, 20000, network=segmenter, patch=2),
@@ -119,7 +121,8 @@ def large() -> Config:
     """
     fine = StageConfig(
         256, 16, 40000, 10.0,
-        _net(32, 48), _net(32, 48, 64), _net(16, 32, 48),
+        _net(32, 48), _net(64, 96, 128), _net(32, 64, 96),
+        critic_patch=2, segmenter_patch=2,
     )  # fmt: skip
     coarse = StageConfig(
         64, 64, 60000, 1.0,
@@ -127,7 +130,8 @@ def large() -> Config:
     )  # fmt: skip
     middle = StageConfig(
         128, 32, 40000, 10.0,
-        _net(64, 96, blocks=2), _net(64, 96, 128), _net(32, 64, 96),
+        _net(64, 96, blocks=2), _net(128, 192, 256), _net(32, 64, 96),
+        critic_patch=2,
     )  # fmt: skip
     segmenter = _net(32, 64, 96, 128, 160)
     return Config(

@@ -109,5 +109,5 @@ def blank_networks(config: Config, index: int, classes: int) -> Networks:
     stage = config.stages[index]
     return Networks(
         Generator(stage.generator, residual=index > 0),
-        Segmenter(stage.segmenter, classes, stage.patch),
+        Segmenter(stage.segmenter, classes, stage.segmenter_patch),
     )

@@ -123,7 +123,7 @@ def of_pyramid(pyramid: Pyramid) -> WindowReader:
     """The stages' segmenters, each refining the coarser one's result."""
     needs = []
     for stage in pyramid.config.stages:
-        reach = halo.read_halo(stage.segmenter, stage.patch)
+        reach = halo.read_halo(stage.segmenter, stage.segmenter_patch)
         needs.append(Need(max(2, stage.stride("segmenter")), reach, reach))
     layout = Layout(
         tuple(needs), pyramid.multiple, canvas.border(len(pyramid.stages))

@@ -24,7 +24,9 @@ small = NetworkConfig((4, 5))
 # Tracing takes as long as there are layers. Segmenters have two levels, as
 # their norms share statistics; the others treat each image by itself.
 flat = NetworkConfig((4,))
-stage = StageConfig(8, 4, 5, 2.0, flat, flat, small, patch=2)
+stage = StageConfig(
+    8, 4, 5, 2.0, flat, flat, small, critic_patch=2, segmenter_patch=2
+)
 alone = SegmenterConfig(8, 4, 5, network=small)
 config = Config(stages=(stage, stage), segmenter=alone, noise_channels=2)
 weights = tf.constant([1.0, 2.0])

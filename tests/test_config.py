@@ -92,10 +92,16 @@ def test_crop_divides_by_every_network_of_a_stage(part):
 def test_patches_widen_what_critic_and_segmenter_divide_by():
     flat, two = NetworkConfig((8,)), NetworkConfig((8, 8))
     stage = StageConfig(
-        12, 4, generator=two, critic=two, segmenter=flat, patch=3
+        12,
+        4,
+        generator=two,
+        critic=two,
+        segmenter=flat,
+        critic_patch=3,
+        segmenter_patch=6,
     )
     strides = {n: stage.stride(n) for n in ("generator", "critic", "segmenter")}
-    assert strides == {"generator": 2, "critic": 6, "segmenter": 3}
+    assert strides == {"generator": 2, "critic": 6, "segmenter": 6}
     with pytest.raises(InputError, match=r"16.*multiple of 6 for critic"):
         dataclasses.replace(stage, crop=16)
     # Stage 0 of two: twice its strides at the finest scale.

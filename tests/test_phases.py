@@ -93,7 +93,8 @@ def test_patches_make_a_stage_cheaper_but_for_its_generator(source):
     stage = source.config.stages[0]
     works = []
     for patch in (1, 2):
-        stages = (replace(stage, patch=patch), *source.config.stages[1:])
+        less = replace(stage, critic_patch=patch, segmenter_patch=patch)
+        stages = (less, *source.config.stages[1:])
         config = replace(source.config, stages=stages)
         works.append(phases.stage_phase(replace(source, config=config), 0).work)
     few = stage.batch // stage.thin

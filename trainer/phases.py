@@ -67,9 +67,10 @@ def stage_phase(source: Source, index: int) -> Phase:
     config, stage = source.config, source.config.stages[index]
     name = run_dir.stage_name(index)
     crops = _crops(source, stage.crop, stage.batch, index, config.augment)
-    few, folded = stage.batch // stage.thin, stage.crop // stage.patch
-    once = work(stage.crop, few, [stage.generator])
-    once += work(folded, few, [stage.critic, stage.critic, stage.segmenter])
+    few, read = stage.batch // stage.thin, stage.crop // stage.segmenter_patch
+    cost = work(stage.crop, few, [stage.generator])
+    cost += work(stage.crop // stage.critic_patch, few, [stage.critic] * 2)
+    cost += work(read, few + stage.batch, [stage.segmenter])
     return Phase(
         name,
         source.run.phase(name),
@@ -83,7 +84,7 @@ def stage_phase(source: Source, index: int) -> Phase:
         ),
         _batches(source, config.stage_mpp(index), crops),
         seed=crops.seed + 1,
-        work=once + work(folded, stage.batch, [stage.segmenter]),
+        work=cost,
         finish=_calibration(source, config.stage_mpp(index), index > 0),
     )
 

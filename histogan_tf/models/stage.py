@@ -97,10 +97,10 @@ class StageModel(tf.keras.Model):
         self._build_optimizers()
 
     def _build_networks(self) -> None:
-        stage, residual = self.settings, self.index > 0
+        stage, residual, classes = self.settings, self.index > 0, self.classes
         self.generator = Generator(stage.generator, residual)
-        self.critic = Discriminator(stage.critic, self.classes, stage.patch)
-        reads = stage.segmenter, self.classes, stage.patch
+        self.critic = Discriminator(stage.critic, classes, stage.critic_patch)
+        reads = stage.segmenter, classes, stage.segmenter_patch
         self.segmenter = Segmenter(*reads)
         self.average = Networks(
             Generator(stage.generator, residual), Segmenter(*reads)
@@ -183,7 +183,7 @@ class StageModel(tf.keras.Model):
             batch["style"],
             *self.coarse(batch),
         )
-        place = places(batch["seed"], self.settings.patch)
+        place = places(batch["seed"], self.settings.critic_patch)
         on_real = self.critic(batch["image"], training, place)
         # By itself, so that the generator's gradient spares the real images;
         # the spectral norms have just been brought up to date.

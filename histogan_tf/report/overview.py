@@ -139,8 +139,8 @@ def _stages(facts: ReportFacts) -> Html:
                 str(stage.batch),
                 f"{stage.steps:,}",
                 _network(stage.generator),
-                _network(stage.critic, stage.patch),
-                _network(stage.segmenter, stage.patch),
+                _network(stage.critic, stage.critic_patch),
+                _network(stage.segmenter, stage.segmenter_patch),
             )
         )
     for name, part in (
