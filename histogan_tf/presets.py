@@ -85,11 +85,11 @@ def base() -> Config:
             StageConfig(
                 48, 32, 30000, 1.0,
                 _net(48, 96, 128, blocks=2), _net(48, 96, 128),
-                _net(24, 48, 64),
+                _net(32, 64, 64),
             ),
             StageConfig(
                 64, 32, 20000, 10.0,
-                _net(48, 64, blocks=2), _net(96, 128, 192), _net(24, 48, 64),
+                _net(48, 64, blocks=2), _net(96, 160, 160), _net(32, 48, 64),
                 critic_patch=2,
             ),
             StageConfig(

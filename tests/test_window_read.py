@@ -1,15 +1,22 @@
 """Windows of a segmentation: a crop of the whole, wherever they lie."""
 
+import dataclasses
 import functools
 
 import numpy as np
 import pytest
 
 from histogan_tf import canvas, halo, run_dir, sources, window_read
-from histogan_tf.config import NetworkConfig, SegmenterConfig
+from histogan_tf.config import (
+    Config,
+    NetworkConfig,
+    SegmenterConfig,
+    StageConfig,
+)
 from histogan_tf.errors import InputError
 from histogan_tf.models.segmenter import Segmenter, no_opinion
 from histogan_tf.models.turned import Turned
+from histogan_tf.pyramid import Pyramid, blank_networks
 from histogan_tf.regions import Box
 
 CLASSES = 3
@@ -34,6 +41,11 @@ def alone():
     network = Segmenter(settings.network, CLASSES, settings.patch)
     zeros = np.zeros((1, 8, 8, 3), np.float32)
     network(zeros, no_opinion(zeros, CLASSES))
+    randomise(network)
+    return network, settings
+
+
+def randomise(network):
     rng = np.random.default_rng(0)
     for variable in network.variables:
         fan = max(1, int(np.prod(variable.shape[:-1])))
@@ -41,7 +53,6 @@ def alone():
         if "variance" in variable.name:
             draws = 0.2 + np.abs(draws)
         variable.assign(draws)
-    return network, settings
 
 
 def test_the_final_segmenter():
@@ -63,6 +74,22 @@ def test_the_final_segmenter_several_ways_round():
 def test_the_pyramid(random_canvas):
     whole = random_canvas.segment(image())[-1]
     check(window_read.of_pyramid(random_canvas.pyramid), whole)
+
+
+def test_a_pyramid_whose_finest_segmenter_takes_patches():
+    net = NetworkConfig((4, 5))
+    coarse = StageConfig(16, generator=net, critic=net, segmenter=net)
+    fine = dataclasses.replace(coarse, segmenter_patch=2)
+    config = Config(noise_channels=1, stages=(coarse, fine))
+    networks = [blank_networks(config, k, CLASSES) for k in range(2)]
+    assert [n.segmenter.patch for n in networks] == [1, 2]
+    pyramid = Pyramid(config, CLASSES, tuple(networks))
+    pyramid.make_variables()
+    for stage in networks:
+        randomise(stage.segmenter)
+    whole = canvas.Canvas(pyramid).segment(image())[-1]
+    assert whole.max() > 0.9
+    check(window_read.of_pyramid(pyramid), whole)
 
 
 def check(reader, whole):
