@@ -107,7 +107,7 @@ def test_patches_widen_what_critic_and_segmenter_divide_by():
     # Stage 0 of two: twice its strides at the finest scale.
     config = Config(stages=(stage, stage), segmenter=SegmenterConfig(96))
     assert config.multiple("generator") == 4
-    assert config.multiple("generator", "segmenter") == 6
+    assert config.multiple("generator", "segmenter") == 12
 
 
 def test_crop_divides_by_the_segmenters_levels():

@@ -200,10 +200,11 @@ def test_tells_the_facts(page):
     assert "2.00" in texts and "3.00" in texts and "3.0 \u00d7" in texts
 
 
-def test_tells_what_segmenters_take_at_once(page):
+def test_tells_what_networks_take_at_once(page):
     texts = " ".join(parsed(build(facts(config=presets.base()))).texts)
-    # The last segmenter and the judge; no stage works on patches.
-    assert texts.count("2×2 px at once") == 2  # noqa: RUF001
+    # The last segmenter and the judge; stages 1 to 3's critics, and the
+    # finest stage's segmenter.
+    assert texts.count("2×2 px at once") == 2 + 3 + 1  # noqa: RUF001
     assert "at once" not in " ".join(parsed(page).texts)
 
 
