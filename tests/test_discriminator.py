@@ -104,7 +104,7 @@ def test_moved_down_and_right_and_back_by_hand():
 def test_places_are_an_images_own_and_all_alike_in_number():
     seeds = tf.range(4000, dtype=tf.int64) * 977
     found = places(seeds, 2).numpy()
-    assert found.dtype == np.int32
+    assert found.dtype == np.int64
     counts = np.bincount(found @ [2, 1], minlength=4)
     assert np.abs(counts - 1000).max() < 137  # five standard errors
     np.testing.assert_array_equal(places(seeds[7:9], 2), found[7:9])

@@ -36,12 +36,13 @@ def beside_detail(image: tf.Tensor) -> tf.Tensor:
 def places(seed: tf.Tensor, patch: int) -> tf.Tensor | None:
     """How far down and right each image is moved before it is cut up.
 
-    int32 [B, 2] in [0, patch), by the image's own seed [B]; None for single
+    int64 [B, 2] in [0, patch), by the image's own seed [B]; None for single
     pixels, which have no grid.
     """
     if patch == 1:
         return None
-    return tf.cast(noise.uniform(seed, _PLACE, 2) * float(patch), tf.int32)
+    # GPUs compare int32 on their host.
+    return tf.cast(noise.uniform(seed, _PLACE, 2) * float(patch), tf.int64)
 
 
 def moved(x: tf.Tensor, place: tf.Tensor, patch: int, sign: int) -> tf.Tensor:
