@@ -5,12 +5,13 @@ r"""How fast is a train step, what share of the machine, how much memory?
         [--repeats 3]
 
 In: nothing but random tiles. Out: for every stage, precision and batch size
-the megapixels a second, the share of what this machine's best convolution
-(3x3, 128 channels, same type, the best of all rows of the run) does, memory,
-and the seconds from a process's start to the end of its first step. A second
-table, over sides of the images that crops are cut from, shows how far a
-stage's memory depends on its crop only; as malloc's share of it is chance,
-each row is the process of the median memory of `--repeats`. Tables,
+the megapixels a second in the fastest of `--takes`, the share of what this
+machine's best convolution (3x3, 128 channels, same type, the best of all rows
+of the run) does, memory, and the seconds from a process's start to the end of
+its first step. A second table, over sides of the images that crops are cut
+from, shows how far a stage's memory depends on its crop only; as malloc's
+share of it is chance, each row is the process of the median memory of
+`--repeats`. Tables,
 `--results` (JSON) and a chart beside it; `--table_only` makes them again from
 the file's figures.
 
@@ -58,6 +59,9 @@ def define_flags() -> None:
         "repeats", 3, "processes a row of the sides, of which the median", 1
     )
     flags.DEFINE_integer("steps", 3, "timed train steps of a cell", 1)
+    flags.DEFINE_integer(
+        "takes", 3, "of timed steps, of which the fastest; 1 for sides", 1
+    )
     flags.DEFINE_integer(
         "large_steps", 2, "of the GAN of 70 M parameters; 0: leave it out", 0
     )
@@ -122,10 +126,18 @@ def _measure(values: Any) -> dict[str, Any]:
         raise InputError(
             "--batches: give a number, for sides and the large GAN"
         )
-    first = cells(values.preset, values.precisions, batches, own, common)
+    first = cells(
+        values.preset,
+        values.precisions,
+        batches,
+        own,
+        common | {"takes": values.takes},
+    )
     second = side_cells(values.preset, min(batches), sides, common)
     speeds, memories = _measured(first), _measured(second, values.repeats)
-    large = _large(values.precisions, min(batches), values.large_steps)
+    large = _large(
+        values.precisions, min(batches), values.large_steps, values.takes
+    )
     return {
         "command": program.command_line("benchmarks.train_step"),
         **machine.describe(),
@@ -133,7 +145,8 @@ def _measure(values: Any) -> dict[str, Any]:
             "preset": values.preset,
             "seconds_in_all": round(time.monotonic() - start, 1),
             "timed": f"{values.steps} steps on one batch after one that"
-            " traces, a process for each row",
+            f" traces, the fastest of {values.takes} takes (rows of sides:"
+            " one take), a process for each row",
             "sides": f"the process of the median memory of {values.repeats}",
             "targets": {
                 "share_of_peak": step_table.SHARE,
@@ -226,13 +239,16 @@ def _measured(todo: list, repeats: int = 1) -> list[dict[str, Any]]:
 
 
 def _large(
-    precisions: list[str], batch: int, steps: int
+    precisions: list[str], batch: int, steps: int, takes: int
 ) -> list[dict[str, Any]]:
     from benchmarks import step_cells
 
     if not steps:
         return []
-    return [step_cells.measure_large_apart(p, batch, steps) for p in precisions]
+    return [
+        step_cells.measure_large_apart(precision, batch, steps, takes)
+        for precision in precisions
+    ]
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import time
 
 import numpy as np
 import pytest
@@ -243,6 +244,15 @@ def test_calls_are_timed_after_the_first():
     calls = []
     step_work.timed(lambda: calls.append(1), lambda: None, 3)
     assert len(calls) == 4
+
+
+def test_the_fastest_take_counts():
+    pauses = iter([0.3, 0.2, 0.1, 0.01, 0.02, 0.2, 0.1])
+    found = step_work.timed(
+        lambda: time.sleep(next(pauses)), lambda: None, 2, takes=3
+    )
+    assert 0.015 <= found < 0.1
+    assert next(pauses, None) is None
 
 
 ASSUMED = Assumptions(1e-3, 0.5, 1.0, 0.1, 0.0, 0.0)

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from histogan_tf.config import NetworkConfig
-from histogan_tf.models import losses
+from histogan_tf.models import fused, losses
 from histogan_tf.models.discriminator import (
     Discriminator,
     beside_detail,
@@ -99,6 +99,24 @@ def test_moved_down_and_right_and_back_by_hand():
         [[6, 7, 8], [6, 7, 8], [3, 4, 5]],
     ]
     np.testing.assert_array_equal(back, wanted)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_moving_is_the_same_fused(sign, bfloat16):
+    x, place = images(2, 6), tf.constant([[0, 1], [2, 0]])
+
+    def both():
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            result = moved(x, place, 3, sign)
+            total = tf.reduce_sum(result**3)
+        return result, tape.gradient(total, x)
+
+    wanted = both()
+    with fused.fusing():
+        found = both()
+    np.testing.assert_array_equal(found[0], wanted[0])
+    np.testing.assert_allclose(found[1], wanted[1], rtol=1e-5)
 
 
 def test_places_are_an_images_own_and_all_alike_in_number():

@@ -170,6 +170,17 @@ def test_neighbourhood_of_a_full_mask_is_full_up_to_the_edge():
     np.testing.assert_allclose(found, np.ones((1, 16, 16, 6)), rtol=1e-6)
 
 
+def test_neighbourhood_averages_what_lies_inside():
+    mask = np.random.default_rng(0).uniform(size=(1, 15, 20, 1))
+    found = layers.neighbourhood(tf.constant(mask, tf.float32)).numpy()
+    for channel, reach in ((1, 2), (2, 6)):
+        for row, column in ((0, 0), (3, 19), (14, 8), (7, 7)):
+            rows = slice(max(row - reach, 0), row + reach + 1)
+            columns = slice(max(column - reach, 0), column + reach + 1)
+            wanted = mask[0, rows, columns].mean()
+            assert found[0, row, column, channel] == pytest.approx(wanted)
+
+
 # No statistics over batch or space
 
 MASKED = {

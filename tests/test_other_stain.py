@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from histogan_tf.data import colour
-from histogan_tf.models import other_stain
+from histogan_tf.models import fused, other_stain
 
 PALE = [1.0, -1.0, 0.5, 0.2, -0.5, 0.0]
 DARK = [-1.0, 0.5, -0.5, 0.0, 0.0, 0.2]
@@ -79,3 +79,12 @@ def test_jitter_before_another_stain_cancels():
     assert np.abs(image - data["image"]).mean() > 0.01
     jittered = view({**data, "image": image, "style": style})
     np.testing.assert_allclose(jittered, view(data), atol=1e-3)
+
+
+def test_a_stain_is_the_same_fused(bfloat16):
+    data, view = batch(), other_stain.restained(STYLES, 0.1, 0.5)
+    with fused.fusing():
+        found = view(data)
+    assert found.dtype == tf.float32
+    # Powers differ in their last digits, and Lab's cubes make more of that.
+    np.testing.assert_allclose(found, view(data), atol=1e-4)

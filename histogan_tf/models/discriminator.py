@@ -11,10 +11,14 @@ begin is then drawn for each image (`places`): a critic with a grid of its own
 teaches generators to paint that grid.
 """
 
+import functools
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from histogan_tf.config import NetworkConfig
 from histogan_tf.models import layers, noise
+from histogan_tf.models.fused import fused_exact
 from histogan_tf.models.spectral import SpectralBlock, SpectralConv
 
 _PLACE = 1031
@@ -48,16 +52,25 @@ def places(seed: tf.Tensor, patch: int) -> tf.Tensor | None:
 def moved(x: tf.Tensor, place: tf.Tensor, patch: int, sign: int) -> tf.Tensor:
     """Maps [B, H, W, C] down and right by `place`, or back: like x.
 
-    `sign` is 1, or -1 for back. What comes in mirrors the border.
+    `sign` is 1, or -1 for back. What comes in mirrors the border. float32.
     """
-    for axis in (1, 2):
-        here = x
-        for by in range(1, patch):
-            # Picks whole images, which tf.where does by single numbers.
-            x = tf.compat.v1.where(
-                place[:, axis - 1] == by, _along(here, axis, sign * by), x
-            )
-    return x
+    return _mover(patch, sign)(x, place)
+
+
+@functools.cache
+def _mover(patch: int, sign: int) -> Callable[..., tf.Tensor]:
+    @fused_exact
+    def move(x: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
+        for axis in (1, 2):
+            here, by = x, place[:, axis - 1, None, None, None]
+            for far in range(1, patch):
+                # Not tf.where, which picks number by number.
+                chosen = tf.cast(tf.equal(by, far), x.dtype)
+                there = _along(here, axis, sign * far)
+                x = chosen * there + (1.0 - chosen) * x
+        return x
+
+    return move
 
 
 def _along(x: tf.Tensor, axis: int, by: int) -> tf.Tensor:

@@ -74,7 +74,7 @@ def fused(function: Callable[_P, tf.Tensor]) -> Callable[_P, tf.Tensor]:
     return _fused(function, None)
 
 
-def fused_loss(function: Callable[_P, tf.Tensor]) -> Callable[_P, tf.Tensor]:
+def fused_exact(function: Callable[_P, tf.Tensor]) -> Callable[_P, tf.Tensor]:
     """As `fused`: float32, with a gradient to the first argument alone."""
     return _fused(function, 1)
 

@@ -12,7 +12,7 @@ Salimans et al. 2016; soft Dice, Milletari et al. 2016.
 
 import tensorflow as tf
 
-from histogan_tf.models.fused import fused_loss
+from histogan_tf.models.fused import fused_exact
 
 
 def class_weights(pixels: list[int], limit: float) -> list[float]:
@@ -39,7 +39,7 @@ def _mean(values: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(values, axis=[1, 2])
 
 
-@fused_loss
+@fused_exact
 def cross_entropy(
     logits: tf.Tensor, target: tf.Tensor, weights: tf.Tensor
 ) -> tf.Tensor:
@@ -53,14 +53,14 @@ def cross_entropy(
     return _mean(-tf.reduce_sum(weights * target * log_p, axis=-1))
 
 
-@fused_loss
+@fused_exact
 def generated(logits: tf.Tensor) -> tf.Tensor:
     """-log p_generated, the critic's term on painted pixels: [B]."""
     log_p = tf.nn.log_softmax(tf.cast(logits, tf.float32))
     return _mean(-log_p[..., -1])
 
 
-@fused_loss
+@fused_exact
 def real(logits: tf.Tensor, where: tf.Tensor | float = 1.0) -> tf.Tensor:
     """-log(1 - p_generated), for real pixels without a label: [B].
 
@@ -72,7 +72,7 @@ def real(logits: tf.Tensor, where: tf.Tensor | float = 1.0) -> tf.Tensor:
     return _mean(where * (all_classes - true_classes))
 
 
-@fused_loss
+@fused_exact
 def soft_dice(logits: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     """1 - mean over classes of soft Dice, per image: [B].
 
@@ -87,7 +87,7 @@ def soft_dice(logits: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     return 1.0 - tf.reduce_mean((2 * both + 1.0) / (either + 1.0), axis=-1)
 
 
-@fused_loss
+@fused_exact
 def consistency(
     logits: tf.Tensor, teacher: tf.Tensor, where: tf.Tensor | float = 1.0
 ) -> tf.Tensor:

@@ -15,11 +15,13 @@ import tensorflow as tf
 
 from histogan_tf.data import colour
 from histogan_tf.models import noise
+from histogan_tf.models.fused import fused
 
 Batch = dict[str, tf.Tensor]
 View = Callable[[Batch], tf.Tensor]
 
 _STYLE, _SHARE = 1021, 1025
+_restain = fused(colour.restain)
 
 
 def as_it_is(batch: Batch) -> tf.Tensor:
@@ -43,7 +45,7 @@ def restained(styles: tf.Tensor, jitter: float, share: float) -> View:
         image, seed, old = batch["image"], batch["seed"], batch["style"]
         new = drawn_styles(styles, seed, _STYLE, jitter)
         other = noise.uniform(seed, _SHARE) < share
-        return colour.restain(image, old, tf.where(other, new, old))
+        return _restain(image, old, tf.where(other, new, old))
 
     return view
 
