@@ -300,3 +300,12 @@ def test_cross_entropy_falls_along_its_gradient():
     step = 0.1 * tape.gradient(before, logits)
     after = losses.cross_entropy(logits - step, target, weights)
     assert float(tf.reduce_sum(after)) < float(before)
+
+
+def test_real_of_logits_far_apart():
+    logits = tf.constant([[[[0.0, 0.0, 50.0], [50.0, 0.0, 0.0]]]])
+    found = losses.real(logits, tf.constant([[[1.0, 0.0]]])).numpy()
+    # Two classes share what is left: log 2 less, over two pixels.
+    np.testing.assert_allclose(found, [(50 - np.log(2)) / 2], rtol=1e-6)
+    other = losses.real(logits, tf.constant([[[0.0, 2.0]]])).numpy()
+    np.testing.assert_allclose(other, [np.exp(-50)], rtol=1e-4)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from histogan_tf.models import class_axis
 from histogan_tf.models.fused import fused, is_fusing, is_loop
 
 layers = tf.keras.layers
@@ -28,7 +29,7 @@ def leaky(x: tf.Tensor) -> tf.Tensor:
 @fused
 def softmax(x: tf.Tensor) -> tf.Tensor:
     """Softmax over the last axis: like x."""
-    return tf.nn.softmax(x)
+    return class_axis.softmax(x)
 
 
 @fused

@@ -12,6 +12,7 @@ Salimans et al. 2016; soft Dice, Milletari et al. 2016.
 
 import tensorflow as tf
 
+from histogan_tf.models import class_axis
 from histogan_tf.models.fused import fused_exact
 
 
@@ -49,14 +50,14 @@ def cross_entropy(
     """
     tf.debugging.assert_rank(logits, 4)
     classes = target.shape[-1]
-    log_p = tf.nn.log_softmax(tf.cast(logits, tf.float32))[..., :classes]
-    return _mean(-tf.reduce_sum(weights * target * log_p, axis=-1))
+    log_p = class_axis.log_softmax(tf.cast(logits, tf.float32))
+    return _mean(-class_axis.total(weights * target * log_p[..., :classes]))
 
 
 @fused_exact
 def generated(logits: tf.Tensor) -> tf.Tensor:
     """-log p_generated, the critic's term on painted pixels: [B]."""
-    log_p = tf.nn.log_softmax(tf.cast(logits, tf.float32))
+    log_p = class_axis.log_softmax(tf.cast(logits, tf.float32))
     return _mean(-log_p[..., -1])
 
 
@@ -67,9 +68,8 @@ def real(logits: tf.Tensor, where: tf.Tensor | float = 1.0) -> tf.Tensor:
     `where` weighs each pixel, [B, H, W].
     """
     logits = tf.cast(logits, tf.float32)
-    all_classes = tf.reduce_logsumexp(logits, axis=-1)
-    true_classes = tf.reduce_logsumexp(logits[..., :-1], axis=-1)
-    return _mean(where * (all_classes - true_classes))
+    true_classes = class_axis.log_sum_exp(logits[..., :-1])
+    return _mean(where * tf.nn.softplus(logits[..., -1] - true_classes))
 
 
 @fused_exact
@@ -80,8 +80,8 @@ def soft_dice(logits: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     limit of no probability.
     """
     tf.debugging.assert_rank(logits, 4)
-    valid = tf.reduce_sum(target, axis=-1, keepdims=True)
-    p = tf.nn.softmax(tf.cast(logits, tf.float32)) * valid
+    valid = class_axis.total(target)[..., None]
+    p = class_axis.softmax(tf.cast(logits, tf.float32)) * valid
     both = tf.reduce_sum(p * target, axis=[1, 2])
     either = tf.reduce_sum(p + target, axis=[1, 2])
     return 1.0 - tf.reduce_mean((2 * both + 1.0) / (either + 1.0), axis=-1)
@@ -95,8 +95,8 @@ def consistency(
 
     `where` weighs each pixel, [B, H, W].
     """
-    p = tf.nn.softmax(tf.cast(logits, tf.float32))
-    return _mean(where * tf.reduce_sum(tf.square(p - teacher), axis=-1))
+    p = class_axis.softmax(tf.cast(logits, tf.float32))
+    return _mean(where * class_axis.total(tf.square(p - teacher)))
 
 
 def confident(probabilities: tf.Tensor, threshold: float) -> tf.Tensor:
