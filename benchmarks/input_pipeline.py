@@ -65,7 +65,9 @@ def main() -> None:
     config = wanted_config(values.preset, values.precision, values.batch_limit)
     strategies.prepare(config.precision, config.seed)
     data = manifest.load(folder)
-    rows = measure(config, data, values.seconds, values.steps)
+    with tempfile.TemporaryDirectory() as name:
+        source = source_of(config, data, name)
+        rows = measure(source, values.seconds, values.steps)
     result = {
         "command": program.command_line("benchmarks.input_pipeline"),
         **machine.describe(),
@@ -155,14 +157,26 @@ def phantom_records(
     return records
 
 
-def measure(config, data, seconds: float, steps: int) -> list[dict[str, Any]]:
-    """Images a second of every stage, pipeline and train step apart."""
-    from histogan_tf.run_dir import RunDir
-    from trainer import phases, sources
+def source_of(config, data, folder: str):
+    """What phases are made from, with a run directory in `folder`.
+
+    That is where phases find the styles of the training tiles.
+    """
+    from histogan_tf import run_dir
+    from trainer import sources
 
     config = sources.effective(config, data)
     sources.check_data(config, data)
-    source = sources.Source(config, data, RunDir(pathlib.Path("unused")))
+    about = {"hash": data.hash, "styles": sources.styles(config, data)}
+    run = run_dir.create_run(folder, config, data.classes, about)
+    return sources.Source(config, data, run)
+
+
+def measure(source, seconds: float, steps: int) -> list[dict[str, Any]]:
+    """Images a second of every stage, pipeline and train step apart."""
+    from trainer import phases
+
+    config, data = source.config, source.manifest
     train = data.split("train")
     tiles = max(len(train.labelled.images), len(train.unlabelled.images))
     rows = []

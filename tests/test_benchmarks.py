@@ -214,6 +214,22 @@ def test_pipeline_and_step_are_measured_apart(tmp_path):
     assert input_pipeline.step_speed(phase, batch, 2) > 0
 
 
+def test_every_stages_pipeline_is_measured_from_records(tmp_path):
+    folder = input_pipeline.phantom_records(tmp_path / "p", 1, 128)
+    config = input_pipeline.wanted_config("tiny", "float32", 2)
+    data = manifest.load(folder)
+    source = input_pipeline.source_of(config, data, str(tmp_path / "run"))
+    rows = input_pipeline.measure(source, 0.05, 1)
+    assert [row["stage"] for row in rows] == [*range(len(config.stages))]
+    for row in rows:
+        assert row["batch"] == 2
+        assert row["ratio"] == pytest.approx(
+            row["pipeline_images_per_second"]
+            / row["train_step_images_per_second"],
+            rel=0.05,
+        )
+
+
 def test_phantom_records_are_made_once(tmp_path):
     folder = input_pipeline.phantom_records(tmp_path, painted=1, side=64)
     train = manifest.load(folder).split("train")
