@@ -17,7 +17,6 @@ from histogan_tf.data import manifest as manifests
 from histogan_tf.data.ingest_settings import IngestSettings
 from histogan_tf.data.manifest import Manifest
 from histogan_tf.errors import InputError
-from histogan_tf.run_dir import RunDir
 from trainer import phases, sources, strategies
 from trainer.sources import Source
 
@@ -166,7 +165,7 @@ def _scale(settings: Settings, config: Config, data: Manifest) -> float:
 
 
 def _measured_scale(settings, config, data):
-    source = Source(config, data, RunDir(settings.output))
+    source = _source(settings.output / "speed", config, data)
     speeds = [
         timed_training.speed(phases.stage_phase(source, k))
         for k in range(len(config.stages))

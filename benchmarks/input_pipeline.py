@@ -268,9 +268,10 @@ def chart(path: pathlib.Path, rows: list[dict[str, Any]]) -> None:
         heights = [row[f"{key}_images_per_second"] for row in rows]
         places = [row["stage"] + offset for row in rows]
         bars = axis.bar(places, heights, 0.4, label=key.replace("_", " "))
-        axis.bar_label(bars, fmt="%.3g", fontsize=8)
+        axis.bar_label(bars, fmt="{:,.0f}", fontsize=8)
     axis.set_yscale("log")
-    axis.set_ylim(bottom=0.1)  # bars on a logarithmic axis need a fixed foot
+    # Bars on a logarithmic axis need a fixed foot, and their numbers room.
+    axis.set_ylim(bottom=0.1, top=2.0 * axis.get_ylim()[1])
     axis.set_ylabel("images a second")
     labels = [
         f"stage {row['stage']}\n{row['mpp']:g} um/px\nratio {row['ratio']:.1f}"

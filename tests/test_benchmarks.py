@@ -16,7 +16,12 @@ from benchmarks import (
     timed_training,
 )
 from benchmarks.fidelity_table import Line
-from benchmarks.fidelity_training import Settings, steps_file, times_file
+from benchmarks.fidelity_training import (
+    Settings,
+    steps_file,
+    times_file,
+    train_pyramid,
+)
 from benchmarks.timed_training import Speed
 from histogan_tf import presets, run_dir
 from histogan_tf.data import ingest, manifest, phantom
@@ -228,6 +233,24 @@ def test_every_stages_pipeline_is_measured_from_records(tmp_path):
             / row["train_step_images_per_second"],
             rel=0.05,
         )
+
+
+def test_a_pyramid_trains_for_minutes(tmp_path):
+    folder = input_pipeline.phantom_records(tmp_path / "p", 1, 128)
+    settings = Settings(
+        tmp_path, tmp_path, tmp_path / "f.json", preset="tiny", minutes=1e-3
+    )
+    config = presets.tiny()
+    source = train_pyramid(settings, config, manifest.load(folder))
+    known = json.loads((tmp_path / "speed.json").read_text())
+    # Less time than tracing takes: a step each.
+    assert known["minutes"] == 1e-3 and known["scale_steps"] == 0.0
+    assert all(known[f"stages/{k}"]["step"] > 0 for k in range(2))
+    assert [stage.steps for stage in source.config.stages] == [1, 1]
+    assert set(json.loads(times_file(source).read_text())) >= {
+        "stages/0",
+        "stages/1",
+    }
 
 
 def test_phantom_records_are_made_once(tmp_path):
