@@ -9,8 +9,8 @@ steps was chosen). What is there already is kept or gone on with.
 import dataclasses
 import pathlib
 
-from benchmarks import fidelity_methods, machine, timed_training
-from histogan_tf import config_json, presets, run_dir
+from benchmarks import fidelity_methods, machine, runs, timed_training
+from histogan_tf import config_json, presets
 from histogan_tf.config import Config
 from histogan_tf.data import ingest
 from histogan_tf.data import manifest as manifests
@@ -89,7 +89,7 @@ def train_pyramid(settings: Settings, config: Config, data: Manifest) -> Source:
         for s in config.stages
     )
     config = dataclasses.replace(config, stages=stages)
-    source = _source(settings.output / "pyramid", config, data)
+    source = runs.opened(settings.output / "pyramid", config, data)
     _train(source, tuple(f"{STAGE}{k}" for k in range(len(stages))))
     return source
 
@@ -116,7 +116,9 @@ def train_one_stage(settings: Settings, pyramid: Source) -> Source:
         }
         machine.write_json(path, known)
     config = fidelity_methods.one_stage(pyramid.config, known["steps"])
-    source = _source(settings.output / "one_stage", config, pyramid.manifest)
+    source = runs.opened(
+        settings.output / "one_stage", config, pyramid.manifest
+    )
     _train(source, (f"{STAGE}0",))
     return source
 
@@ -165,7 +167,7 @@ def _scale(settings: Settings, config: Config, data: Manifest) -> float:
 
 
 def _measured_scale(settings, config, data):
-    source = _source(settings.output / "speed", config, data)
+    source = runs.opened(settings.output / "speed", config, data)
     speeds = [
         timed_training.speed(phases.stage_phase(source, k))
         for k in range(len(config.stages))
@@ -177,18 +179,6 @@ def _measured_scale(settings, config, data):
     return {"minutes": settings.minutes, "scale_steps": scale} | {
         f"{STAGE}{k}": dataclasses.asdict(s) for k, s in enumerate(speeds)
     }
-
-
-def _source(folder: pathlib.Path, config: Config, data: Manifest) -> Source:
-    """A run directory, new or to resume, and what its phases need."""
-    sources.check_data(config, data)
-    about = {
-        "folder": str(data.folder),
-        "hash": data.hash,
-        "styles": sources.styles(config, data),
-    }
-    run = run_dir.create_run(folder, config, data.classes, about)
-    return Source(config, data, run)
 
 
 def _train(source: Source, names: tuple[str, ...]) -> None:

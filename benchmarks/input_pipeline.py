@@ -56,6 +56,7 @@ def define_flags() -> None:
 
 def main() -> None:
     """Reads the flags, measures every stage, writes and prints."""
+    from benchmarks import runs
     from histogan_tf.data import manifest
     from trainer import strategies
 
@@ -66,7 +67,7 @@ def main() -> None:
     strategies.prepare(config.precision, config.seed)
     data = manifest.load(folder)
     with tempfile.TemporaryDirectory() as name:
-        source = source_of(config, data, name)
+        source = runs.opened(name, config, data)
         rows = measure(source, values.seconds, values.steps)
     result = {
         "command": program.command_line("benchmarks.input_pipeline"),
@@ -155,21 +156,6 @@ def phantom_records(
             )
         )
     return records
-
-
-def source_of(config, data, folder: str):
-    """What phases are made from, with a run directory in `folder`.
-
-    That is where phases find the styles of the training tiles.
-    """
-    from histogan_tf import run_dir
-    from trainer import sources
-
-    config = sources.effective(config, data)
-    sources.check_data(config, data)
-    about = {"hash": data.hash, "styles": sources.styles(config, data)}
-    run = run_dir.create_run(folder, config, data.classes, about)
-    return sources.Source(config, data, run)
 
 
 def measure(source, seconds: float, steps: int) -> list[dict[str, Any]]:

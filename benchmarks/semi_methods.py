@@ -34,7 +34,7 @@ from dataclasses import dataclass, replace
 
 import tensorflow as tf
 
-from benchmarks import semi_settings, timed_training
+from benchmarks import runs, semi_settings, timed_training
 from benchmarks.semi_cps import CrossModel
 from histogan_tf import run_dir
 from histogan_tf.config import Config, SegmenterConfig
@@ -82,14 +82,7 @@ class Work:
 
         `styles_of`: settings that say whose styles it knows; None: `config`.
         """
-        config = sources.effective(config, self.records)
-        sources.check_data(config, self.records)
-        about = {
-            "hash": self.records.hash,
-            "styles": sources.styles(styles_of or config, self.records),
-        }
-        run = run_dir.create_run(folder, config, self.records.classes, about)
-        return Source(config, self.records, run)
+        return runs.opened(folder, config, self.records, styles_of)
 
 
 Method = Callable[[Work], Segmenter]

@@ -2,7 +2,7 @@ r"""How fast is a train step, what share of the machine, how much memory?
 
     python -m benchmarks.train_step [--preset base] [--batches 2,preset]
         [--precisions float32,bfloat16] [--sides 256,512,1024,2048]
-        [--repeats 3]
+        [--takes 3] [--repeats 3]
 
 In: nothing but random tiles. Out: for every stage, precision and batch size
 the megapixels a second in the fastest of `--takes`, the share of what this
@@ -11,9 +11,8 @@ of the run) does, memory, and the seconds from a process's start to the end of
 its first step. A second table, over sides of the images that crops are cut
 from, shows how far a stage's memory depends on its crop only; as malloc's
 share of it is chance, each row is the process of the median memory of
-`--repeats`. Tables,
-`--results` (JSON) and a chart beside it; `--table_only` makes them again from
-the file's figures.
+`--repeats`. Tables, `--results` (JSON) and a chart beside it; `--table_only`
+makes them again from the file's figures.
 
 A mask-to-image GAN of 70 M parameters (`large_gan.py`) is timed beside them.
 

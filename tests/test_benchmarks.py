@@ -13,6 +13,7 @@ from benchmarks import (
     fidelity_table,
     input_pipeline,
     machine,
+    runs,
     timed_training,
 )
 from benchmarks.fidelity_table import Line
@@ -223,7 +224,7 @@ def test_every_stages_pipeline_is_measured_from_records(tmp_path):
     folder = input_pipeline.phantom_records(tmp_path / "p", 1, 128)
     config = input_pipeline.wanted_config("tiny", "float32", 2)
     data = manifest.load(folder)
-    source = input_pipeline.source_of(config, data, str(tmp_path / "run"))
+    source = runs.opened(tmp_path / "run", config, data)
     rows = input_pipeline.measure(source, 0.05, 1)
     assert [row["stage"] for row in rows] == [*range(len(config.stages))]
     for row in rows:

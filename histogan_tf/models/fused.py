@@ -1,7 +1,7 @@
 """Pixelwise functions that CPUs compute in one pass in a bfloat16 train step.
 
-In: a function that treats every pixel of feature maps [B, H, W, C] by itself,
-or sums over pixels last. Out: the same function; inside `fusing` its values
+In: a function that treats every pixel of feature maps [B, H, W, C] by itself
+or with its neighbours, or sums over pixels last. Out: the same function; inside `fusing` its values
 are one compiled loop (XLA), and its gradient is another, in float32 between
 reading and writing.
 
@@ -10,10 +10,10 @@ two dozen of its gradient, and its kernels for CPUs take longer over most of
 them in bfloat16 than in float32. The gradient's loop computes the values
 again, which is cheaper than to keep what they came from.
 
-Not in float32, where it gains little. Not outside training: every size would
-be compiled anew, and a server may lack the compiler. Not on GPUs, where XLA
-wants parts of CUDA that may be missing; there `--jit_compile` compiles the
-whole step.
+Not in float32, where it gains less (WORKSPACE_NOTES.md). Not outside
+training: every size would be compiled anew, and a server may lack the
+compiler. Not on GPUs, where XLA wants parts of CUDA that may be missing; there
+`--jit_compile` compiles the whole step.
 """
 
 import contextlib

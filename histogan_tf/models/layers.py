@@ -151,8 +151,8 @@ def neighbourhood(mask: tf.Tensor) -> tf.Tensor:
     [B, H, W, N] -> [B, H, W, 3N], like the mask in type.
 
     The averages tell a pixel how far it lies from its region's edge, which
-    is what makes a lumen or a rim, at the price of two poolings. They are in
-    float32: sums of 169 numbers in bfloat16 are 3 % off.
+    is what makes a lumen or a rim, at the price of a few poolings. They are
+    in float32: sums of many numbers in bfloat16 are off by some percent.
     """
     exact = tf.cast(mask, tf.float32)
     maps = [exact, _average(exact, 5), _average(exact, 13)]
