@@ -1,9 +1,9 @@
 """Pixelwise functions that CPUs compute in one pass in a bfloat16 train step.
 
 In: a function that treats every pixel of feature maps [B, H, W, C] by itself
-or with its neighbours, or sums over pixels last. Out: the same function; inside `fusing` its values
-are one compiled loop (XLA), and its gradient is another, in float32 between
-reading and writing.
+or with its neighbours, or sums over pixels last. Out: the same function;
+inside `fusing` its values are one compiled loop (XLA), and its gradient is
+another, in float32 between reading and writing.
 
 TensorFlow reads and writes whole maps for each of a norm's dozen ops and the
 two dozen of its gradient, and its kernels for CPUs take longer over most of
