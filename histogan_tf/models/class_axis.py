@@ -33,7 +33,25 @@ def log_softmax(x: tf.Tensor) -> tf.Tensor:
 
 def softmax(x: tf.Tensor) -> tf.Tensor:
     """Logits' probabilities: like x."""
-    return tf.exp(log_softmax(x)) if is_loop() else tf.nn.softmax(x)
+    return _softmax(x) if is_loop() else tf.nn.softmax(x)
+
+
+def most(x: tf.Tensor) -> tf.Tensor:
+    """The largest of the classes: [..., C] -> [...]."""
+    if is_loop():
+        return functools.reduce(tf.maximum, tf.unstack(x, axis=-1))
+    return tf.reduce_max(x, axis=-1)
+
+
+def winner(x: tf.Tensor) -> tf.Tensor:
+    """1 for the largest class, the first of equals, else 0: like x."""
+    count = x.shape[-1]
+    if not is_loop():
+        return tf.one_hot(tf.argmax(x, axis=-1), count, dtype=x.dtype)
+    best, found = most(x), count
+    for index, value in reversed(list(enumerate(tf.unstack(x, axis=-1)))):
+        found = tf.where(value == best, index, found)
+    return tf.cast(tf.range(count) == found[..., None], x.dtype)
 
 
 # Gradients by hand: those of single classes would be put together again
@@ -53,3 +71,9 @@ def _log_sum_exp(x: tf.Tensor) -> tuple[tf.Tensor, Callable]:
     rest = tf.add_n([tf.exp(c - most) for c in classes])
     result = most + tf.math.log(rest)
     return result, lambda dy: dy[..., None] * tf.exp(x - result[..., None])
+
+
+@tf.custom_gradient
+def _softmax(x: tf.Tensor) -> tuple[tf.Tensor, Callable]:
+    y = tf.exp(x - _log_sum_exp(x)[..., None])
+    return y, lambda dy: y * (dy - _total(dy * y)[..., None])

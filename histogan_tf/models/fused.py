@@ -71,44 +71,70 @@ def fused(function: Callable[_P, tf.Tensor]) -> Callable[_P, tf.Tensor]:
     It may depend on nothing but its arguments. Where one comes by its name,
     or a size is unknown, it stays as it is.
     """
-    return _fused(function, None)
+    return _fused(function, functools.partial(_one_pass, function))
+
+
+def fused_beside(
+    function: Callable[..., tf.Tensor],
+) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+    """The first map as it is, and `function` of all, as by `fused`.
+
+    For residual blocks: the gradients of both are summed in one loop.
+    """
+
+    def beside(*maps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return maps[0], function(*maps)
+
+    one_pass = functools.partial(_one_pass, function, beside=True)
+    return _fused(beside, one_pass)
 
 
 def fused_exact(function: Callable[_P, tf.Tensor]) -> Callable[_P, tf.Tensor]:
     """As `fused`: float32, with a gradient to the first argument alone."""
-    return _fused(function, 1)
+    return _fused(function, functools.partial(_one_pass, function, learnt=1))
 
 
-def _fused(function: Callable[..., tf.Tensor], learnt: int | None) -> Any:
+def looped(function: Callable[_P, tf.Tensor]) -> Callable[_P, tf.Tensor]:
+    """As `fused`, of any types, which are kept, and without gradients."""
+    return _fused(function, functools.partial(_compiled, function))
+
+
+def _fused(function: Callable, make: Callable[[], Callable]) -> Any:
     @functools.wraps(function)
-    def call(*maps: Any, **more: Any) -> tf.Tensor:
+    def call(*maps: Any, **more: Any) -> Any:
         if more or not is_fusing():
             return function(*maps, **more)
         tensors = [tf.convert_to_tensor(x) for x in maps]
         if not all(x.shape.is_fully_defined() for x in tensors):
             return function(*tensors)
         if function not in _thread.mode:
-            _thread.mode[function] = _one_pass(function, learnt)
+            _thread.mode[function] = make()
         return _thread.mode[function](*tensors)
 
     return call
 
 
-def _one_pass(function: Callable, learnt: int | None) -> Callable:
+def _one_pass(
+    function: Callable, learnt: int | None = None, beside: bool = False
+) -> Callable:
     forward = _compiled(functools.partial(_values, function, learnt))
-    backward = _compiled(functools.partial(_gradients, function, learnt))
+    backward = _compiled(
+        functools.partial(_gradients, function, learnt, beside)
+    )
 
-    def one_pass(*maps: tf.Tensor) -> tf.Tensor:
-        def gradients(upstream: tf.Tensor) -> list[tf.Tensor | None]:
-            found = backward(*maps, upstream)
+    def one_pass(*maps: tf.Tensor) -> Any:
+        def gradients(*upstream: tf.Tensor) -> list[tf.Tensor | None]:
+            found = backward(*maps, *upstream)
             return [*found, *[None] * (len(maps) - len(found))]
 
         # What tf.custom_gradient does, which keeps every step's graph for the
         # process's life, and lets persistent tapes record the loop's inside.
         with record.stop_recording():
-            result = forward(*maps)
-        record.record_operation("fused", [result], list(maps), gradients)
-        return result
+            results = [forward(*maps)]
+            if beside:
+                results.insert(0, tf.identity(maps[0]))
+        record.record_operation("fused", results, list(maps), gradients)
+        return tuple(results) if beside else results[0]
 
     return one_pass
 
@@ -125,14 +151,19 @@ def _values(
 
 
 def _gradients(
-    function: Callable, learnt: int | None, *maps: tf.Tensor
+    function: Callable, learnt: int | None, beside: bool, *maps: tf.Tensor
 ) -> list[tf.Tensor]:
-    """What the last of `maps`, the result's gradient, gives the others."""
+    """What the last of `maps`, the result's gradient, gives the others.
+
+    `beside`: the last but one is added to what it gives the first.
+    """
     *inputs, upstream = _exact(maps)
+    more = inputs.pop() if beside else 0.0
     with tf.GradientTape() as tape:
         tape.watch(inputs[:learnt])
         result = function(*inputs)
-    found = tape.gradient(result, inputs[:learnt], upstream)
+    first, *rest = tape.gradient(result, inputs[:learnt], upstream)
+    found = [first + more, *rest]
     return [tf.cast(g, x.dtype) for g, x in zip(found, maps, strict=False)]
 
 

@@ -15,7 +15,12 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from histogan_tf.models import class_axis
-from histogan_tf.models.fused import fused, is_fusing, is_loop
+from histogan_tf.models.fused import (
+    fused,
+    fused_beside,
+    is_fusing,
+    is_loop,
+)
 
 layers = tf.keras.layers
 
@@ -73,6 +78,11 @@ def normed(x: tf.Tensor) -> tf.Tensor:
 def modulated(x: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
     """Pixel norm, scale and shift, leaky ReLU; all [B, H, W, C]: like x."""
     return leaky(pixel_norm(x) * scale + shift)
+
+
+# The first argument beside what it becomes, for residual blocks.
+normed_beside = fused_beside(normed)
+modulated_beside = fused_beside(modulated)
 
 
 def halve(x: tf.Tensor) -> tf.Tensor:
@@ -156,7 +166,7 @@ def neighbourhood(mask: tf.Tensor) -> tf.Tensor:
     """
     exact = tf.cast(mask, tf.float32)
     maps = [exact, _average(exact, 5), _average(exact, 13)]
-    return tf.cast(tf.concat(maps, axis=-1), mask.dtype)
+    return tf.concat([tf.cast(m, mask.dtype) for m in maps], axis=-1)
 
 
 def _average(x: tf.Tensor, side: int) -> tf.Tensor:
@@ -206,6 +216,18 @@ class Conv(tf.keras.layers.Layer):
         return self.conv(x)
 
 
+def _product(ones: tf.Tensor, kernel: tf.Tensor, same: tf.Tensor) -> tf.Tensor:
+    """`same` [B, 1, 1, C] and a 1x1 convolution, as one product.
+
+    Of a map [B, H, W, M + 1] that ends in ones, and a kernel [1, 1, M, C].
+    """
+    batch, height, width, maps = ones.shape
+    each = tf.zeros_like(same) + kernel
+    product = tf.concat([each, same], axis=2)[:, 0]
+    flat = tf.reshape(ones, [batch, height * width, maps])
+    return tf.reshape(flat @ product, [batch, height, width, -1])
+
+
 class Modulation(tf.keras.layers.Layer):
     """Pixel norm, scale and shift from mask and style, leaky ReLU."""
 
@@ -218,20 +240,10 @@ class Modulation(tf.keras.layers.Layer):
         self, x: tf.Tensor, mask: tf.Tensor, style: tf.Tensor
     ) -> tf.Tensor:
         """x [B, H, W, C], mask [B, H, W, M], style [B, S] -> like x."""
-        if not self.from_mask.built:
-            self.from_mask.build(mask.shape)
-        mask = tf.cast(mask, x.dtype)
-        kernels = tf.split(tf.cast(self.from_mask.kernel, x.dtype), 2, -1)
-        # Whatever is the same for all pixels is summed before it meets them:
-        # maps of this size are what a generator's time goes into.
-        same = self.from_style(style) + tf.cast(self.from_mask.bias, x.dtype)
-        scale, shift = tf.split(same[:, None, None], 2, -1)
-        scale += 1.0
         if is_fusing():
-            with after(x):
-                scale += tf.nn.conv2d(mask, kernels[0], 1, "SAME")
-                shift += tf.nn.conv2d(mask, kernels[1], 1, "SAME")
-            return modulated(x, scale, shift)
+            return modulated(x, *self._maps(x, mask, style))
+        kernels, (scale, shift) = self._parts(x, mask, style)
+        mask = tf.cast(mask, x.dtype)
         # Only one map of the mask at a time: canvases are large.
         h = pixel_norm(x)
         with after(h):
@@ -239,6 +251,41 @@ class Modulation(tf.keras.layers.Layer):
         with after(h):
             h += tf.nn.conv2d(mask, kernels[1], 1, "SAME") + shift
         return leaky(h)
+
+    def beside(
+        self, x: tf.Tensor, mask: tf.Tensor, style: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """x itself, for the sum of a residual block, and what it becomes."""
+        if is_fusing():
+            return modulated_beside(x, *self._maps(x, mask, style))
+        return x, self(x, mask, style)
+
+    def _maps(
+        self, x: tf.Tensor, mask: tf.Tensor, style: tf.Tensor
+    ) -> list[tf.Tensor]:
+        """Scale and shift, each like x, where sizes are known."""
+        kernels, same = self._parts(x, mask, style)
+        mask = tf.cast(mask, x.dtype)
+        ones = tf.concat([mask, tf.ones_like(mask[..., :1])], -1)
+        with after(x):
+            return [_product(ones, *p) for p in zip(kernels, same, strict=True)]
+
+    def _parts(
+        self, x: tf.Tensor, mask: tf.Tensor, style: tf.Tensor
+    ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+        """For scale and for shift, what makes them of a mask and a style.
+
+        A kernel for the mask, [1, 1, M, C], and what is the same for all
+        pixels, [B, 1, 1, C].
+        """
+        if not self.from_mask.built:
+            self.from_mask.build(mask.shape)
+        kernels = tf.split(tf.cast(self.from_mask.kernel, x.dtype), 2, -1)
+        # Whatever is the same for all pixels is summed before it meets them:
+        # maps of this size are what a generator's time goes into.
+        same = self.from_style(style) + tf.cast(self.from_mask.bias, x.dtype)
+        scale, shift = tf.split(same[:, None, None], 2, -1)
+        return kernels, [scale + 1.0, shift]
 
 
 class ModulatedBlock(tf.keras.layers.Layer):
@@ -253,7 +300,6 @@ class ModulatedBlock(tf.keras.layers.Layer):
         self, x: tf.Tensor, mask: tf.Tensor, style: tf.Tensor
     ) -> tf.Tensor:
         """x [B, H, W, C], mask [B, H, W, M], style [B, S] -> like x."""
-        h = x
-        for norm, conv in zip(self.norms, self.convs, strict=True):
-            h = conv(norm(h, mask, style))
-        return x + h
+        x, h = self.norms[0].beside(x, mask, style)
+        h = self.norms[1](self.convs[0](h), mask, style)
+        return x + self.convs[1](h)

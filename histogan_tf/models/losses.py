@@ -13,7 +13,7 @@ Salimans et al. 2016; soft Dice, Milletari et al. 2016.
 import tensorflow as tf
 
 from histogan_tf.models import class_axis
-from histogan_tf.models.fused import fused_exact
+from histogan_tf.models.fused import fused_exact, looped
 
 
 def class_weights(pixels: list[int], limit: float) -> list[float]:
@@ -31,9 +31,10 @@ def labelled(target: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.reduce_max(target, axis=[1, 2, 3]) > 0, tf.float32)
 
 
+@looped
 def gaps(target: tf.Tensor) -> tf.Tensor:
     """How much of each pixel has no label, 0 to 1: [B, H, W]."""
-    return 1.0 - tf.reduce_sum(target, axis=-1)
+    return 1.0 - class_axis.total(target)
 
 
 def _mean(values: tf.Tensor) -> tf.Tensor:
@@ -72,7 +73,6 @@ def real(logits: tf.Tensor, where: tf.Tensor | float = 1.0) -> tf.Tensor:
     return _mean(where * tf.nn.softplus(logits[..., -1] - true_classes))
 
 
-@fused_exact
 def soft_dice(logits: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     """1 - mean over classes of soft Dice, per image: [B].
 
@@ -80,11 +80,20 @@ def soft_dice(logits: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     limit of no probability.
     """
     tf.debugging.assert_rank(logits, 4)
+    both, either = tf.unstack(_overlap(logits, target), axis=1)
+    return 1.0 - tf.reduce_mean((2 * both + 1.0) / (either + 1.0), axis=-1)
+
+
+@fused_exact
+def _overlap(logits: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """Each class' sums of p * target and of p + target: [B, 2, N].
+
+    Apart, so that a loop of the gradient need not sum again.
+    """
     valid = class_axis.total(target)[..., None]
     p = class_axis.softmax(tf.cast(logits, tf.float32)) * valid
     both = tf.reduce_sum(p * target, axis=[1, 2])
-    either = tf.reduce_sum(p + target, axis=[1, 2])
-    return 1.0 - tf.reduce_mean((2 * both + 1.0) / (either + 1.0), axis=-1)
+    return tf.stack([both, tf.reduce_sum(p + target, axis=[1, 2])], axis=1)
 
 
 @fused_exact
@@ -99,11 +108,11 @@ def consistency(
     return _mean(where * class_axis.total(tf.square(p - teacher)))
 
 
+@looped
 def confident(probabilities: tf.Tensor, threshold: float) -> tf.Tensor:
     """One-hot winners where the winner's probability >= threshold, else 0."""
-    best = tf.reduce_max(probabilities, axis=-1, keepdims=True)
-    classes = probabilities.shape[-1]
-    winner = tf.one_hot(tf.argmax(probabilities, axis=-1), classes)
+    best = class_axis.most(probabilities)[..., None]
+    winner = class_axis.winner(probabilities)
     return winner * tf.cast(best >= threshold, tf.float32)
 
 
@@ -115,12 +124,19 @@ def reconstruction(
     The averages hold the layout; the finest detail is the critic's. They
     overlap, as averages on a grid of 2 would print that grid.
     """
-    difference = painted - image
-    coarse = tf.nn.avg_pool2d(difference, 2, 1, "VALID")
-    small = tf.reduce_mean(tf.abs(coarse), axis=[1, 2, 3])
-    return small + full_size * tf.reduce_mean(
-        tf.abs(difference), axis=[1, 2, 3]
-    )
+    return _distance(painted - image, full_size)
+
+
+@fused_exact
+def _distance(difference: tf.Tensor, full_size: float) -> tf.Tensor:
+    rows = difference[:, 1:] + difference[:, :-1]
+    averages = (rows[:, :, 1:] + rows[:, :, :-1]) / 4.0
+    return _size(averages) + full_size * _size(difference)
+
+
+def _size(x: tf.Tensor) -> tf.Tensor:
+    # Down first: a loop adds the numbers of a row one after the other.
+    return tf.reduce_mean(tf.reduce_mean(tf.abs(x), axis=1), axis=[1, 2])
 
 
 def total(terms: dict[str, tf.Tensor], prefix: str) -> tf.Tensor:

@@ -12,14 +12,19 @@ The mixer is `lowbias32` (C. Wellons, "Prospecting for hash functions",
 2018), 32 bits carried in int64, which TensorFlow multiplies on CPU and GPU.
 """
 
+import functools
+from collections.abc import Callable
+
 import tensorflow as tf
+
+from histogan_tf.models.fused import is_loop, looped
 
 _MASK = 0xFFFFFFFF
 _SPREAD = 3**0.5
 
 
-def _shift(x: tf.Tensor, bits: int) -> tf.Tensor:
-    return tf.bitwise.right_shift(x, tf.constant(bits, tf.int64))
+def _shift(x: tf.Tensor, bits: int | tf.Tensor) -> tf.Tensor:
+    return tf.bitwise.right_shift(x, tf.cast(bits, tf.int64))
 
 
 def mix(x: tf.Tensor) -> tf.Tensor:
@@ -62,13 +67,44 @@ def field(
     Returns:
       float32 [B, H, W, C] in [-sqrt(3), sqrt(3)], mean 0, variance 1.
     """
+    return _grains(stream, channels)(seed, rows, columns)
+
+
+@functools.cache
+def _grains(stream: int, channels: int) -> Callable[..., tf.Tensor]:
+    """`field` of a stream, a loop of its own where steps are fused."""
+
+    @looped
+    def grains(
+        seed: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor
+    ) -> tf.Tensor:
+        return _field(seed, stream, rows, columns, channels)
+
+    return grains
+
+
+def _field(
+    seed: tf.Tensor,
+    stream: int,
+    rows: tf.Tensor,
+    columns: tf.Tensor,
+    channels: int,
+) -> tf.Tensor:
     state = _start(seed, stream)[:, None, None]
     state = _absorb(state, rows[..., :, None])
     state = _absorb(state, columns[..., None, :])[..., None]
     words = (channels + 1) // 2
-    state = mix(tf.bitwise.bitwise_xor(state, tf.range(words, dtype=tf.int64)))
-    low = tf.bitwise.bitwise_and(state, 0xFFFF)
-    both = tf.concat([low, _shift(state, 16)], axis=-1)[..., :channels]
+    if is_loop():
+        # Each word twice, as joining two halves takes a loop longer.
+        channel = tf.range(channels, dtype=tf.int64)
+        word = mix(tf.bitwise.bitwise_xor(state, channel % words))
+        both = _shift(word, 16 * (channel // words))
+        both = tf.bitwise.bitwise_and(both, 0xFFFF)
+    else:
+        word = tf.range(words, dtype=tf.int64)
+        word = mix(tf.bitwise.bitwise_xor(state, word))
+        low = tf.bitwise.bitwise_and(word, 0xFFFF)
+        both = tf.concat([low, _shift(word, 16)], axis=-1)[..., :channels]
     unit = (tf.cast(both, tf.float32) + 0.5) / 32768.0 - 1.0
     return unit * _SPREAD
 
@@ -76,7 +112,7 @@ def field(
 def uniform(seed: tf.Tensor, stream: int, count: int = 1) -> tf.Tensor:
     """Numbers per image: float32 [B, count] in (0, 1)."""
     zero = tf.zeros([1], tf.int64)
-    values = field(seed, stream, zero, zero, count)[:, 0, 0, :]
+    values = _field(seed, stream, zero, zero, count)[:, 0, 0, :]
     return values / (2 * _SPREAD) + 0.5
 
 

@@ -28,10 +28,13 @@ def smooth(
       float32 [B, H, W, C], as likely above 0 as below.
     """
     height, wide = like.shape[1:3]
-    rows, columns = _bicubic(height, width), _bicubic(wide, width)
-    down, right = (tf.range(n.shape[1]) for n in (rows, columns))
-    values = noise.field(seed, stream, down, right, channels)
-    return tf.einsum("yg,bghc,xh->byxc", rows, values, columns)
+    down, across = _bicubic(height, width), _bicubic(wide, width)
+    rows, columns = (tf.range(n.shape[1]) for n in (down, across))
+    values = noise.field(seed, stream, rows, columns, channels)
+    flat = tf.reshape(values, [-1, down.shape[1], across.shape[1] * channels])
+    # All channels of a row at once: no axis has to be moved.
+    each = np.kron(across.T, np.eye(channels, dtype=np.float32))
+    return tf.reshape(down @ flat @ each, [-1, height, wide, channels])
 
 
 @functools.lru_cache

@@ -16,7 +16,15 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from histogan_tf.models import layers, lessons, losses, noise, patches
+from histogan_tf.models import (
+    class_axis,
+    layers,
+    lessons,
+    losses,
+    noise,
+    patches,
+)
+from histogan_tf.models.fused import fused
 from histogan_tf.models.other_stain import View
 from histogan_tf.models.segmenter import Segmenter, no_opinion
 
@@ -71,6 +79,15 @@ def simulated_opinion(batch: dict[str, tf.Tensor]) -> tf.Tensor:
     shown = (shown[:, 0] * losses.labelled(labels))[:, None, None, None]
     trust = patches.smooth(seed, _PATCHES, labels, 1, _PATCH)
     other = patches.smooth(seed, _OTHER, labels, classes, _PATCH)
-    other = layers.softmax(8.0 * other)
+    return _blended(blurred, other, trust, shown)
+
+
+@fused
+def _blended(
+    blurred: tf.Tensor, other: tf.Tensor, trust: tf.Tensor, shown: tf.Tensor
+) -> tf.Tensor:
+    """Where it is shown, the mask in patches with another class."""
+    none = 1.0 / blurred.shape[-1]
     trust = tf.clip_by_value(0.75 + trust, 0.0, 1.0)
-    return none + shown * (trust * blurred + (1.0 - trust) * other - none)
+    mixed = trust * blurred + (1.0 - trust) * class_axis.softmax(8.0 * other)
+    return none + shown * (mixed - none)

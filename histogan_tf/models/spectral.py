@@ -11,7 +11,7 @@ import warnings
 
 import tensorflow as tf
 
-from histogan_tf.models.layers import normed
+from histogan_tf.models.layers import normed, normed_beside
 
 with warnings.catch_warnings():
     # Addons announces its end of life on every import.
@@ -68,7 +68,6 @@ class SpectralBlock(tf.keras.layers.Layer):
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[B, H, W, C] -> like x."""
-        h = x
-        for conv in self.convs:
-            h = conv(normed(h), training=training)
-        return x + h
+        x, h = normed_beside(x)
+        h = normed(self.convs[0](h, training=training))
+        return x + self.convs[1](h, training=training)
