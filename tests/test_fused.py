@@ -9,7 +9,14 @@ import pytest
 import tensorflow as tf
 
 from histogan_tf.config import Config, NetworkConfig, StageConfig
-from histogan_tf.models import fused, layers, losses
+from histogan_tf.models import (
+    fused,
+    layers,
+    losses,
+    modulation,
+    noise,
+    segmenter_loss,
+)
 from histogan_tf.models.stage import StageModel
 
 RNG = np.random.default_rng(3)
@@ -18,7 +25,7 @@ MAPS = {
     "leaky": (layers.leaky, 1),
     "pixel_norm": (layers.pixel_norm, 1),
     "normed": (layers.normed, 1),
-    "modulated": (layers.modulated, 3),
+    "modulated": (modulation.modulated, 3),
     "double": (layers.double, 1),
     "soften": (layers.soften, 1),
     "softmax": (layers.softmax, 1),
@@ -31,6 +38,7 @@ LOSSES = {
     "real": (losses.real, "where"),
     "soft_dice": (losses.soft_dice, "same"),
     "consistency": (losses.consistency, "same", "where"),
+    "reconstruction": (losses.reconstruction, "same", "share"),
 }
 
 
@@ -76,15 +84,75 @@ def test_a_map_is_float32s_but_for_its_own_rounding(name, channels, bfloat16):
         np.testing.assert_allclose(one, other, rtol=2**-8, atol=lost)
 
 
-def test_a_modulation_is_the_same_fused(bfloat16):
-    layer = layers.Modulation(5)
+@pytest.mark.parametrize("kind", ["Modulation", "ModulatedBlock"])
+def test_a_modulation_is_the_same_fused(kind, bfloat16):
+    layer = getattr(modulation, kind)(5)
     x, mask = numbers(*SHAPE), tf.nn.softmax(numbers(*SHAPE[:-1], 3))
     given = [tf.cast(v, tf.bfloat16) for v in (x, mask, numbers(2, 6))]
-    apart = tf.cast(layer(*given), tf.float32)
+    layer(*given)
+    upstream, found = tf.cast(numbers(*SHAPE), tf.bfloat16), []
+    for gpu in ([], ["GPU:0"]):
+        with pytest.MonkeyPatch.context() as patch, tf.GradientTape() as tape:
+            patch.setattr(
+                tf.config, "list_logical_devices", lambda kind, gpu=gpu: gpu
+            )
+            tape.watch(given[0])
+            with fused.fusing():
+                y = layer(*given)
+            sources = [given[0], *layer.trainable_variables]
+            gradients = tape.gradient(y, sources, upstream)
+            found.append([tf.cast(v, tf.float32) for v in (y, *gradients)])
+    for one, other in zip(*found, strict=True):
+        # Apart, every op rounds to 8 digits.
+        most = 2**-5 * np.abs(other).max()
+        np.testing.assert_allclose(one, other, atol=most)
+
+
+def test_the_gradients_of_both_meet(bfloat16):
+    """Of x and of normed(x), as if they were taken one by one."""
+    x, one, two = (tf.cast(numbers(*SHAPE), tf.bfloat16) for _ in range(3))
+    with fused.fusing(), tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        same, y = layers.normed_beside(x)
+        np.testing.assert_array_equal(y, layers.normed(x))
+    np.testing.assert_array_equal(same, x)
+    found = tape.gradient([same, y], x, [one, two])
+    through = tape.gradient(y, x, two)
+    exact = [tf.cast(v, tf.float32) for v in (found, one, through)]
+    np.testing.assert_allclose(exact[0], exact[1] + exact[2], atol=2**-6)
+    np.testing.assert_array_equal(tape.gradient(same, x, one), one)
+
+
+def test_noise_is_the_same_fused(bfloat16):
+    seed = tf.constant([1, 2**40 + 3], tf.int64)
+    for channels in (1, 3, 8):
+        apart = noise.pixels(seed, 5, numbers(*SHAPE), channels)
+        with fused.fusing():
+            found = noise.pixels(seed, 5, numbers(*SHAPE), channels)
+        np.testing.assert_array_equal(found, apart)
+
+
+def test_winners_and_gaps_are_the_same_fused(bfloat16):
+    p = tf.constant([[[[0.4, 0.4, 0.2], [0.1, 0.1, 0.8], [0.0, 0.0, 0.0]]]])
     with fused.fusing():
-        found = tf.cast(layer(*given), tf.float32)
-    # Apart, every op rounds to 8 digits, of numbers up to 8 or so.
-    np.testing.assert_allclose(found, apart, rtol=2**-5, atol=2**-5)
+        assert losses.confident(p, 0.0).numpy().tolist() == [
+            [[[1, 0, 0], [0, 0, 1], [1, 0, 0]]]
+        ]
+        assert losses.confident(p, 0.5).numpy()[0, 0, :, 2].tolist() == [
+            0,
+            1,
+            0,
+        ]
+        np.testing.assert_allclose(losses.gaps(p), [[[0, 0, 1]]], atol=1e-6)
+
+
+def test_a_simulated_opinion_is_the_same_fused(bfloat16):
+    example = batch()
+    apart = segmenter_loss.simulated_opinion(example)
+    with fused.fusing():
+        found = segmenter_loss.simulated_opinion(example)
+    np.testing.assert_allclose(found, apart, atol=1e-5)
+    assert np.abs(apart - 1 / 3).max() > 0.1
 
 
 def loss_inputs(kinds, classes):
@@ -94,6 +162,7 @@ def loss_inputs(kinds, classes):
         "same": tf.nn.softmax(3.0 * numbers(2, 6, 4, classes)),
         "weights": tf.constant([0.5, 2.0, 1.0]),
         "where": tf.constant(RNG.uniform(size=(2, 6, 4)), tf.float32),
+        "share": tf.constant(0.3),
     }
     return [2.0 * numbers(2, 6, 4, classes), *(made[kind] for kind in kinds)]
 
@@ -148,7 +217,7 @@ def test_a_traced_step_is_not_kept(bfloat16):
     def step(x):
         with fused.fusing(), tf.GradientTape() as tape:
             tape.watch(x)
-            y = layers.normed(layers.modulated(x, x, x))
+            y = layers.normed(modulation.modulated(x, x, x))
         return tape.gradient(y, x)
 
     graph = (

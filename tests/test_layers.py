@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from histogan_tf.models import batch_norm, layers, spectral
+from histogan_tf.models import batch_norm, layers, modulation, spectral
 
 RNG = np.random.default_rng(0)
 SIZE, CHANNELS = 24, 4
@@ -184,8 +184,8 @@ def test_neighbourhood_averages_what_lies_inside():
 # No statistics over batch or space
 
 MASKED = {
-    "Modulation": layers.Modulation,
-    "ModulatedBlock": layers.ModulatedBlock,
+    "Modulation": modulation.Modulation,
+    "ModulatedBlock": modulation.ModulatedBlock,
 }
 PLAIN = {
     "Conv": layers.Conv,
@@ -237,7 +237,7 @@ def test_neither_other_images_nor_far_pixels_matter(name):
 
 
 def test_modulation_by_hand():
-    layer = layers.Modulation(1)
+    layer = modulation.Modulation(1)
     x = tf.constant([[[[5.0]]]])
     mask, style = tf.constant([[[[1.0, 0.0]]]]), tf.constant([[2.0]])
     layer(x, mask, style)
@@ -254,7 +254,7 @@ def test_modulation_by_hand():
 
 
 def test_a_soft_mask_mixes_what_its_classes_do():
-    layer = layers.Modulation(CHANNELS)
+    layer = modulation.Modulation(CHANNELS)
     x, style = features(1, 4, 4, CHANNELS), features(1, 6)
     one, two = tf.one_hot([[[0] * 4] * 4], 2), tf.one_hot([[[1] * 4] * 4], 2)
 

@@ -17,6 +17,7 @@ import tensorflow as tf
 from histogan_tf.config import NetworkConfig
 from histogan_tf.models import layers, noise
 from histogan_tf.models.layers import double, levels_of
+from histogan_tf.models.modulation import ModulatedBlock, Modulation
 
 STREAMS_PER_STAGE = 16
 
@@ -68,10 +69,9 @@ class Generator(tf.keras.Model):
         self.inputs_in = [layers.Conv(w) for w in widths]
         self.up = [layers.Conv(w, 1) for w in widths[:-1]]
         self.blocks = [
-            [layers.ModulatedBlock(w) for _ in range(config.blocks)]
-            for w in widths
+            [ModulatedBlock(w) for _ in range(config.blocks)] for w in widths
         ]
-        self.last_norm = layers.Modulation(widths[0])
+        self.last_norm = Modulation(widths[0])
         # Detail has no mean for a bias to move: its gradient would be
         # rounding noise, which Adam makes full steps of.
         self.last = layers.Conv(
