@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from histogan_tf.models import losses, noise, patches
+from histogan_tf.models.fused import looped
 from histogan_tf.models.other_stain import Batch, View, as_it_is
 
 Read = Callable[[tf.Tensor], tf.Tensor]
@@ -121,7 +122,15 @@ def painted(
     return loss
 
 
+@looped
 def complete(labels: tf.Tensor, opinion: tf.Tensor) -> tf.Tensor:
     """Masks without gaps: the opinion's winners where there is no label."""
-    gap = 1.0 - tf.reduce_sum(labels, axis=-1, keepdims=True)
+    gap = losses.gaps(labels)[..., None]
     return labels + gap * losses.confident(opinion, 0.0)
+
+
+@looped
+def sure(labels: tf.Tensor, opinion: tf.Tensor, threshold: float) -> tf.Tensor:
+    """The opinion's winners of at least `threshold`, only in the gaps."""
+    gap = losses.gaps(labels)[..., None]
+    return gap * losses.confident(opinion, threshold)

@@ -58,8 +58,8 @@ def cross_entropy(
 @fused_exact
 def generated(logits: tf.Tensor) -> tf.Tensor:
     """-log p_generated, the critic's term on painted pixels: [B]."""
-    log_p = class_axis.log_softmax(tf.cast(logits, tf.float32))
-    return _mean(-log_p[..., -1])
+    logits = tf.cast(logits, tf.float32)
+    return _mean(class_axis.log_sum_exp(logits) - _last(logits))
 
 
 @fused_exact
@@ -69,8 +69,15 @@ def real(logits: tf.Tensor, where: tf.Tensor | float = 1.0) -> tf.Tensor:
     `where` weighs each pixel, [B, H, W].
     """
     logits = tf.cast(logits, tf.float32)
-    true_classes = class_axis.log_sum_exp(logits[..., :-1])
-    return _mean(where * tf.nn.softplus(logits[..., -1] - true_classes))
+    never = tf.one_hot(logits.shape[-1] - 1, logits.shape[-1], -1e9, 0.0)
+    true_classes = class_axis.log_sum_exp(logits + never)
+    return _mean(where * tf.nn.softplus(_last(logits) - true_classes))
+
+
+def _last(logits: tf.Tensor) -> tf.Tensor:
+    """As a sum: a slice's gradient is put together number by number."""
+    count = logits.shape[-1]
+    return class_axis.total(logits * tf.one_hot(count - 1, count))
 
 
 def soft_dice(logits: tf.Tensor, target: tf.Tensor) -> tf.Tensor:

@@ -24,9 +24,9 @@ from histogan_tf.models import (
     noise,
     patches,
 )
-from histogan_tf.models.fused import fused
+from histogan_tf.models.fused import looped
 from histogan_tf.models.other_stain import View
-from histogan_tf.models.segmenter import Segmenter, no_opinion
+from histogan_tf.models.segmenter import Segmenter
 
 _SHOW, _PATCHES, _OTHER = 1011, 1012, 1013
 _PATCH = 8  # px
@@ -72,9 +72,7 @@ def simulated_opinion(batch: dict[str, tf.Tensor]) -> tf.Tensor:
     """A coarser stage's fallible probabilities [B, H, W, N]."""
     labels, seed = batch["labels"], batch["seed"]
     classes = labels.shape[-1]
-    none = no_opinion(batch["image"], classes)
-    valid = tf.reduce_sum(labels, axis=-1, keepdims=True)
-    blurred = layers.double(layers.halve(labels + (1.0 - valid) * none))
+    blurred = layers.double(layers.halve(_filled(labels)))
     shown = tf.cast(noise.uniform(seed, _SHOW) < 0.5, tf.float32)
     shown = (shown[:, 0] * losses.labelled(labels))[:, None, None, None]
     trust = patches.smooth(seed, _PATCHES, labels, 1, _PATCH)
@@ -82,7 +80,13 @@ def simulated_opinion(batch: dict[str, tf.Tensor]) -> tf.Tensor:
     return _blended(blurred, other, trust, shown)
 
 
-@fused
+@looped
+def _filled(labels: tf.Tensor) -> tf.Tensor:
+    """Uniform where there is no label."""
+    return labels + losses.gaps(labels)[..., None] / labels.shape[-1]
+
+
+@looped
 def _blended(
     blurred: tf.Tensor, other: tf.Tensor, trust: tf.Tensor, shown: tf.Tensor
 ) -> tf.Tensor:

@@ -224,9 +224,9 @@ class StageModel(tf.keras.Model):
         self, labels: tf.Tensor, opinion: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Masks without gaps, and the teacher's sure labels in the gaps."""
-        gap = 1.0 - tf.reduce_sum(labels, axis=-1, keepdims=True)
-        sure = losses.confident(opinion, self.loss_settings.confidence)
-        return lessons.complete(labels, opinion), gap * sure
+        threshold = self.loss_settings.confidence
+        sure = lessons.sure(labels, opinion, threshold)
+        return lessons.complete(labels, opinion), sure
 
     @fusing()
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
