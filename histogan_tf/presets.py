@@ -99,7 +99,7 @@ def base() -> Config:
             ),
             StageConfig(
                 256, 8, 20000, 10.0,
-                _net(16, 32), _net(32, 96, 160), _net(32, 64, 96),
+                _net(16, 32), _net(48, 64, 96), _net(32, 48, 64),
                 critic_patch=2, segmenter_patch=2,
             ),
         ),
