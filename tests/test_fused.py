@@ -106,8 +106,9 @@ def test_a_modulation_is_the_same_fused(kind, bfloat16):
             sources = [x, *layer.trainable_variables]
             gradients = tape.gradient(y, sources, upstream)
             found.append([tf.cast(v, tf.float32) for v in (y, *gradients)])
+    # Apart, every op rounds to 8 digits, of numbers up to 8 or so.
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=2**-5, atol=2**-5)
     for one, other in zip(*found, strict=True):
-        # Apart, every op rounds to 8 digits.
         most = 2**-4 * np.abs(other).max()
         np.testing.assert_allclose(one, other, atol=most)
 
@@ -294,12 +295,13 @@ STAGE = StageConfig(8, 4, 9, generator=SMALL, critic=SMALL, segmenter=SMALL)
 
 
 def batch():
-    labels = np.eye(3)[RNG.integers(0, 3, (4, 8, 8))]
+    rng = np.random.default_rng(3)
+    labels = np.eye(3)[rng.integers(0, 3, (4, 8, 8))]
     labels[2:] = 0
     return {
-        "image": tf.constant(RNG.uniform(-1, 1, (4, 8, 8, 3)), tf.float32),
+        "image": tf.constant(rng.uniform(-1, 1, (4, 8, 8, 3)), tf.float32),
         "labels": tf.constant(labels, tf.float32),
-        "style": numbers(4, 6),
+        "style": tf.constant(rng.normal(size=(4, 6)), tf.float32),
         "seed": tf.constant([3, 4, 5, 6], tf.int64),
     }
 
@@ -323,9 +325,7 @@ def test_a_fused_step_learns_what_another_does(bfloat16, monkeypatch):
         found.append((terms, tf.concat(weights, 0).numpy()))
     (terms, weights), (others, wanted) = found
     for name, value in terms.items():
-        assert float(value) == pytest.approx(
-            float(others[name]), rel=0.02, abs=1e-4
-        )
+        assert float(value) == pytest.approx(float(others[name]), rel=0.02)
     # A step of Adam turns on a gradient's sign, which rounding may turn.
     moved = np.abs(wanted - weights) > 1e-4
     assert moved.mean() < 0.05

@@ -1,4 +1,4 @@
-"""Sums and softmax over the few classes of each pixel.
+"""Sums, softmax and winners over the few classes of each pixel.
 
 In: maps [..., C] whose last axis are classes. Out: the same as TensorFlow's
 ops; inside a fused loop (`fused.py`) written class by class, as XLA treats
@@ -67,9 +67,9 @@ def _total(x: tf.Tensor) -> tuple[tf.Tensor, Callable]:
 @tf.custom_gradient
 def _log_sum_exp(x: tf.Tensor) -> tuple[tf.Tensor, Callable]:
     classes = tf.unstack(x, axis=-1)
-    most = functools.reduce(tf.maximum, classes)
-    rest = tf.add_n([tf.exp(c - most) for c in classes])
-    result = most + tf.math.log(rest)
+    top = functools.reduce(tf.maximum, classes)
+    rest = tf.add_n([tf.exp(c - top) for c in classes])
+    result = top + tf.math.log(rest)
     return result, lambda dy: dy[..., None] * tf.exp(x - result[..., None])
 
 

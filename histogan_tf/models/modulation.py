@@ -36,7 +36,7 @@ class Modulation(tf.keras.layers.Layer):
         self, x: tf.Tensor, mask: tf.Tensor, style: tf.Tensor
     ) -> tf.Tensor:
         """x [B, H, W, C], mask [B, H, W, M], style [B, S] -> like x."""
-        if is_fusing():
+        if is_fusing() and x.shape.is_fully_defined():
             return modulated(x, *self._maps(x, mask, style))
         kernels, (scale, shift) = self._parts(x, mask, style)
         mask = tf.cast(mask, x.dtype)
@@ -52,7 +52,7 @@ class Modulation(tf.keras.layers.Layer):
         self, x: tf.Tensor, mask: tf.Tensor, style: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """x itself, for the sum of a residual block, and what it becomes."""
-        if is_fusing():
+        if is_fusing() and x.shape.is_fully_defined():
             return _modulated_beside(x, *self._maps(x, mask, style))
         return x, self(x, mask, style)
 

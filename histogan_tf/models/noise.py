@@ -73,22 +73,15 @@ def field(
 @functools.cache
 def _grains(stream: int, channels: int) -> Callable[..., tf.Tensor]:
     """`field` of a stream, a loop of its own where steps are fused."""
-
-    @looped
-    def grains(
-        seed: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor
-    ) -> tf.Tensor:
-        return _field(seed, stream, rows, columns, channels)
-
-    return grains
+    return looped(functools.partial(_field, stream, channels))
 
 
 def _field(
-    seed: tf.Tensor,
     stream: int,
+    channels: int,
+    seed: tf.Tensor,
     rows: tf.Tensor,
     columns: tf.Tensor,
-    channels: int,
 ) -> tf.Tensor:
     state = _start(seed, stream)[:, None, None]
     state = _absorb(state, rows[..., :, None])
@@ -112,7 +105,7 @@ def _field(
 def uniform(seed: tf.Tensor, stream: int, count: int = 1) -> tf.Tensor:
     """Numbers per image: float32 [B, count] in (0, 1)."""
     zero = tf.zeros([1], tf.int64)
-    values = _field(seed, stream, zero, zero, count)[:, 0, 0, :]
+    values = _field(stream, count, seed, zero, zero)[:, 0, 0, :]
     return values / (2 * _SPREAD) + 0.5
 
 
