@@ -18,7 +18,7 @@ import itertools
 import tensorflow as tf
 
 from histogan_tf.models import losses
-from histogan_tf.models.fused import fusing
+from histogan_tf.models.fused import LARGE, fusing
 from histogan_tf.models.layers import leaky
 from histogan_tf.models.spectral import SpectralConv
 
@@ -163,7 +163,7 @@ class LargeGan:
             for rate in (_GENERATOR_RATE, _CRITIC_RATE)
         ]
 
-    @fusing()
+    @fusing(LARGE)
     def train_step(self, image: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         """One update of the generator, then one of the critic: the losses."""
         with tf.GradientTape() as tape:

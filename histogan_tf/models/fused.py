@@ -1,4 +1,4 @@
-"""Pixelwise functions that CPUs compute in one pass in a bfloat16 train step.
+"""Pixelwise functions that CPUs compute in one pass in a train step.
 
 In: a function that treats every pixel of feature maps [B, H, W, C] by itself
 or with its neighbours, or sums over pixels last. Out: the same function;
@@ -10,22 +10,26 @@ two dozen of its gradient, and its kernels for CPUs take longer over most of
 them in bfloat16 than in float32. The gradient's loop computes the values
 again, which is cheaper than to keep what they came from.
 
-Not in float32, where it gains less (WORKSPACE_NOTES.md). Not outside
-training: every size would be compiled anew, and a server may lack the
-compiler. Not on GPUs, where XLA wants parts of CUDA that may be missing; there
-`--jit_compile` compiles the whole step.
+In float32 for large crops only: small ones gain little, and every program
+would compile its loops first (WORKSPACE_NOTES.md). Not outside training: every
+size would be compiled anew, and a server may lack the compiler. Not on GPUs,
+where XLA wants parts of CUDA that may be missing; there `--jit_compile`
+compiles the whole step.
 """
 
 import contextlib
 import functools
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 import tensorflow as tf
 from tensorflow.python.eager import record
 
 _P = ParamSpec("_P")
+_T = TypeVar("_T")
+# Sides of crops from which float32 is fused too, px.
+LARGE = 256
 # Each thread's `mode`: its compiled functions while it fuses, `_LOOP` while it
 # traces one of them.
 _thread = threading.local()
@@ -43,16 +47,31 @@ def _mode(wanted: Any) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def fusing() -> Iterator[None]:
-    """What this thread calls inside is fused, in bfloat16 and without GPUs.
+def fusing(side: int | None = None) -> Iterator[None]:
+    """What this thread calls inside is fused: in bfloat16, or of large crops.
 
-    Each function is traced anew in every `fusing`, so this wants to be where
-    a step is traced.
+    Nothing is where there are GPUs. Each function is traced anew in every
+    `fusing`, so this wants to be where a step is traced.
+
+    Args:
+      side: of the step's crops, px; None is not large.
     """
     precision = tf.keras.mixed_precision.global_policy().compute_dtype
+    pays = precision == "bfloat16" or (side or 0) >= LARGE
     gpus = tf.config.list_logical_devices("GPU")
-    with _mode({} if precision == "bfloat16" and not gpus else None):
+    with _mode({} if pays and not gpus else None):
         yield
+
+
+def fused_step(step: Callable[..., _T]) -> Callable[..., _T]:
+    """A model's `train_step(self, batch)`, fused by the side of its images."""
+
+    @functools.wraps(step)
+    def call(self: Any, batch: dict[str, tf.Tensor]) -> _T:
+        with fusing(batch["image"].shape[1]):
+            return step(self, batch)
+
+    return call
 
 
 def is_fusing() -> bool:

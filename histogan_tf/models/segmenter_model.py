@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from histogan_tf.config import OptimizerConfig, SegmenterConfig
 from histogan_tf.models import averages
-from histogan_tf.models.fused import fusing
+from histogan_tf.models.fused import fused_step
 from histogan_tf.models.layers import softmax
 from histogan_tf.models.lessons import Batch, Lesson
 from histogan_tf.models.optimizers import adam
@@ -62,7 +62,7 @@ class SegmenterModel(tf.keras.Model):
         """Logits of a network for images without a coarser opinion."""
         return network(image, None, training=training)
 
-    @fusing()
+    @fused_step
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """One update; returns this replica's share of each loss term."""
         with tf.GradientTape() as tape:

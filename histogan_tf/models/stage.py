@@ -31,7 +31,7 @@ from histogan_tf.models import (
     segmenter_loss,
 )
 from histogan_tf.models.discriminator import Discriminator, places
-from histogan_tf.models.fused import fusing
+from histogan_tf.models.fused import fused_step
 from histogan_tf.models.generator import Generator, noise_fields
 from histogan_tf.models.layers import softmax
 from histogan_tf.models.optimizers import adam
@@ -228,7 +228,7 @@ class StageModel(tf.keras.Model):
         sure = lessons.sure(labels, opinion, threshold)
         return lessons.complete(labels, opinion), sure
 
-    @fusing()
+    @fused_step
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """One update of all; this replica's share of each loss term."""
         opinion, some = self.teach(batch, True), self.thinned(batch)
