@@ -163,6 +163,7 @@ class LargeGan:
             for rate in (_GENERATOR_RATE, _CRITIC_RATE)
         ]
 
+    # Its two images of 256 px are as many pixels.
     @fusing(LARGE)
     def train_step(self, image: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         """One update of the generator, then one of the critic: the losses."""

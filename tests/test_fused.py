@@ -77,7 +77,7 @@ def test_a_map_is_float32s_but_for_its_own_rounding(name, channels, bfloat16):
         np.testing.assert_allclose(one, other, rtol=2**-8, atol=lost)
 
 
-def apart_and_fused(kind, dtype, side):
+def apart_and_fused(kind, dtype, pixels):
     """A modulation's result and its gradients, [first apart, then fused]."""
     tf.keras.utils.set_random_seed(1)
     layer, rng = kind(5), np.random.default_rng(1)
@@ -87,7 +87,7 @@ def apart_and_fused(kind, dtype, side):
     )
     given, found = [x, tf.nn.softmax(mask), style], []
     layer(*given)
-    for where in (contextlib.nullcontext(), fused.fusing(side)):
+    for where in (contextlib.nullcontext(), fused.fusing(pixels)):
         with where, tf.GradientTape() as tape:
             tape.watch(x)
             y = layer(*given)
@@ -107,7 +107,7 @@ def test_a_modulation_is_the_same_fused(kind):
 
 @pytest.mark.parametrize("kind", MODULATIONS)
 def test_a_modulation_is_nearly_the_same_in_bfloat16(kind, bfloat16):
-    (one, *_), (other, *_) = apart_and_fused(kind, tf.bfloat16, None)
+    (one, *_), (other, *_) = apart_and_fused(kind, tf.bfloat16, 0)
     # Apart, every op rounds to 8 digits, of numbers up to 8 or so. Gradients
     # are another's where that takes a leaky ReLU's input through zero.
     np.testing.assert_allclose(one, other, rtol=2**-5, atol=2**-5)
@@ -253,13 +253,13 @@ def test_a_loss_is_float32(bfloat16):
 # Where
 
 
-@pytest.mark.parametrize("side", [None, 0, fused.LARGE - 1])
-def test_float32_of_small_crops_is_left_as_it_is(side):
-    with fused.fusing(side):
+@pytest.mark.parametrize("pixels", [0, fused.LARGE - 1])
+def test_float32_of_few_pixels_is_left_as_it_is(pixels):
+    with fused.fusing(pixels):
         assert not fused.is_fusing()
 
 
-def test_float32_of_large_crops_is_fused():
+def test_float32_of_many_pixels_is_fused():
     with fused.fusing(fused.LARGE):
         assert fused.is_fusing()
 

@@ -33,42 +33,38 @@ def last_segmenter():
     return SegmenterModel(settings, OptimizerConfig(), 3, some)
 
 
-def test_a_fused_step_learns_what_another_does(bfloat16, monkeypatch):
-    example, found = batch(), []
-    for gpus in ([], ["GPU:0"]):
-        monkeypatch.setattr(
-            tf.config, "list_logical_devices", lambda kind, found=gpus: found
-        )
-        model = stage()
-        step = tf.function(model.train_step).get_concrete_function(example)
-        assert (compiled(step.graph) > 10) == (not gpus)
-        terms = step(example)
-        weights = [tf.reshape(v, [-1]) for v in model.trainable_variables]
-        found.append((terms, tf.concat(weights, 0).numpy()))
-    (terms, weights), (others, wanted) = found
-    for name, value in terms.items():
-        assert float(value) == pytest.approx(float(others[name]), rel=0.02)
-    # A step of Adam turns on a gradient's sign, which rounding may turn.
-    moved = np.abs(wanted - weights) > 1e-4
-    assert moved.mean() < 0.05
+def trained(kind):
+    """How many loops a step has; its loss terms; its weights after it."""
+    model, example = kind(), batch()
+    step = tf.function(model.train_step).get_concrete_function(example)
+    terms = {name: float(value) for name, value in step(example).items()}
+    weights = [tf.reshape(v, [-1]) for v in model.trainable_variables]
+    return compiled(step.graph), terms, tf.concat(weights, 0).numpy()
+
+
+@pytest.fixture(scope="module")
+def apart():
+    """Of each kind, in float32, nothing fused."""
+    return {kind: trained(kind) for kind in (stage, last_segmenter)}
 
 
 @pytest.mark.parametrize("kind", [stage, last_segmenter])
-def test_a_step_of_large_crops_is_the_same_in_float32(kind, monkeypatch):
-    example, found = batch(), []
-    for large in (8, 9):
-        monkeypatch.setattr(fused, "LARGE", large)
-        model = kind()
-        step = tf.function(model.train_step).get_concrete_function(example)
-        assert (compiled(step.graph) > 5) == (large == 8)
-        terms = step(example)
-        weights = [tf.reshape(v, [-1]) for v in model.trainable_variables]
-        found.append((terms, tf.concat(weights, 0).numpy()))
-    (terms, weights), (others, wanted) = found
-    for name, value in terms.items():
-        assert float(value) == pytest.approx(float(others[name]), rel=1e-5)
+def test_a_step_of_many_pixels_is_the_same_fused(kind, apart, monkeypatch):
+    monkeypatch.setattr(fused, "LARGE", 4 * 8 * 8)
+    loops, terms, weights = trained(kind)
+    none, wanted, others = apart[kind]
+    assert (none, loops > 5) == (0, True)
+    assert terms == pytest.approx(wanted, rel=1e-5)
     # Adam's first step is the gradient's sign; that of rounding is chance.
-    assert (np.abs(wanted - weights) > 1e-5).mean() < 0.005
+    assert (np.abs(weights - others) > 1e-5).mean() < 0.005
+
+
+def test_a_step_in_bfloat16_is_fused_and_nearly_the_same(apart, bfloat16):
+    loops, terms, weights = trained(stage)
+    _, wanted, others = apart[stage]
+    assert loops > 10
+    assert terms == pytest.approx(wanted, rel=0.02)
+    assert (np.abs(weights - others) > 1e-4).mean() < 0.05
 
 
 def test_only_a_step_that_trains_is_compiled(bfloat16):
@@ -78,8 +74,8 @@ def test_only_a_step_that_trains_is_compiled(bfloat16):
 
 
 def test_a_fused_step_may_stand_in_one_by_xla(monkeypatch):
-    """As with `--jit_compile`, of large crops or in bfloat16."""
-    monkeypatch.setattr(fused, "LARGE", 8)
+    """As with `--jit_compile`."""
+    monkeypatch.setattr(fused, "LARGE", 4 * 8 * 8)
     example, found = batch(), []
     for jit in (False, True):
         model = last_segmenter()

@@ -10,8 +10,8 @@ two dozen of its gradient, and its kernels for CPUs take longer over most of
 them in bfloat16 than in float32. The gradient's loop computes the values
 again, which is cheaper than to keep what they came from.
 
-In float32 for large crops only: small ones gain little, and every program
-would compile its loops first (WORKSPACE_NOTES.md). Not outside training: every
+In float32 for large batches only: small ones lose more by the loops' calls
+than they gain (WORKSPACE_NOTES.md). Not outside training: every
 size would be compiled anew, and a server may lack the compiler. Not on GPUs,
 where XLA wants parts of CUDA that may be missing; there `--jit_compile`
 compiles the whole step.
@@ -28,8 +28,8 @@ from tensorflow.python.eager import record
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-# Sides of crops from which float32 is fused too, px.
-LARGE = 256
+# Pixels of a replica's batch from which float32 is fused too, as 8 of 128 px.
+LARGE = 2**17
 # Each thread's `mode`: its compiled functions while it fuses, `_LOOP` while it
 # traces one of them.
 _thread = threading.local()
@@ -47,28 +47,32 @@ def _mode(wanted: Any) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def fusing(side: int | None = None) -> Iterator[None]:
-    """What this thread calls inside is fused: in bfloat16, or of large crops.
+def fusing(pixels: int = 0) -> Iterator[None]:
+    """What this thread calls inside is fused: in bfloat16, or if it is large.
 
     Nothing is where there are GPUs. Each function is traced anew in every
     `fusing`, so this wants to be where a step is traced.
 
     Args:
-      side: of the step's crops, px; None is not large.
+      pixels: of all the images of a step.
     """
     precision = tf.keras.mixed_precision.global_policy().compute_dtype
-    pays = precision == "bfloat16" or (side or 0) >= LARGE
+    pays = precision == "bfloat16" or pixels >= LARGE
     gpus = tf.config.list_logical_devices("GPU")
     with _mode({} if pays and not gpus else None):
         yield
 
 
 def fused_step(step: Callable[..., _T]) -> Callable[..., _T]:
-    """A model's `train_step(self, batch)`, fused by the side of its images."""
+    """A model's `train_step(self, batch)`, fused by the size of its images.
+
+    Where that is unknown, as of a small batch.
+    """
 
     @functools.wraps(step)
     def call(self: Any, batch: dict[str, tf.Tensor]) -> _T:
-        with fusing(batch["image"].shape[1]):
+        shape = batch["image"].shape[:-1]
+        with fusing(shape.num_elements() or 0):
             return step(self, batch)
 
     return call
