@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from histogan_tf.config import OptimizerConfig, SegmenterConfig
 from histogan_tf.models import averages, lessons, losses
+from histogan_tf.models.fused import fused_step
 from histogan_tf.models.lessons import Batch, Lesson
 from histogan_tf.models.optimizers import adam
 from histogan_tf.models.segmenter import Segmenter
@@ -42,6 +43,7 @@ class CrossModel(SegmenterModel):
     def term_names(self) -> tuple[str, ...]:
         return ("segmenter/cross", "segmenter/first", "segmenter/second")
 
+    @fused_step
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         pairs = (
             (self.segmenter, self.segmenter_optimizer),
