@@ -11,10 +11,10 @@ them in bfloat16 than in float32. The gradient's loop computes the values
 again, which is cheaper than to keep what they came from.
 
 In float32 for large batches only: small ones lose more by the loops' calls
-than they gain (WORKSPACE_NOTES.md). Not outside training: every
-size would be compiled anew, and a server may lack the compiler. Not on GPUs,
-where XLA wants parts of CUDA that may be missing; there `--jit_compile`
-compiles the whole step.
+than they gain (WORKSPACE_NOTES.md). Not outside training: every size would be
+compiled anew, and a server may lack the compiler. Not on GPUs, where XLA wants
+parts of CUDA that may be missing; there `--jit_compile` compiles the whole
+step.
 """
 
 import contextlib
@@ -48,13 +48,14 @@ def _mode(wanted: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def fusing(pixels: int = 0) -> Iterator[None]:
-    """What this thread calls inside is fused: in bfloat16, or if it is large.
+    """What this thread calls inside is fused, if that pays and without GPUs.
 
-    Nothing is where there are GPUs. Each function is traced anew in every
-    `fusing`, so this wants to be where a step is traced.
+    It pays in bfloat16, and in float32 from `LARGE` pixels on. Each function
+    is traced anew in every `fusing`, so this wants to be where a step is
+    traced.
 
     Args:
-      pixels: of all the images of a step.
+      pixels: of all images of a replica's step; 0 where it is not known.
     """
     precision = tf.keras.mixed_precision.global_policy().compute_dtype
     pays = precision == "bfloat16" or pixels >= LARGE
