@@ -18,7 +18,7 @@ import itertools
 import tensorflow as tf
 
 from histogan_tf.models import losses
-from histogan_tf.models.fused import LARGE, fusing
+from histogan_tf.models.fused import fused_step
 from histogan_tf.models.layers import leaky
 from histogan_tf.models.spectral import SpectralConv
 
@@ -163,10 +163,13 @@ class LargeGan:
             for rate in (_GENERATOR_RATE, _CRITIC_RATE)
         ]
 
-    # Its two images of 256 px are as many pixels.
-    @fusing(LARGE)
-    def train_step(self, image: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-        """One update of the generator, then one of the critic: the losses."""
+    @fused_step
+    def train_step(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
+        """One update of the generator, then one of the critic: the losses.
+
+        Of "image" [B, H, W, 3] in [-1, 1] and "labels" [B, H, W, N], one-hot.
+        """
+        image, mask = batch["image"], batch["labels"]
         with tf.GradientTape() as tape:
             fooled = self.critic(self.generator(mask))
             cheat = self._loss(losses.cross_entropy(fooled, mask, self.weights))

@@ -145,15 +145,16 @@ def measure_large(
 
     strategies.prepare(precision, 0)
     tile = _tile(LARGE_SIDE, 0)
-    image, mask = (
+    image, labels = (
         tf.repeat(tf.cast(tile[name], tf.float32)[None] / 255.0, batch, 0)
         for name in ("image", "labels")
     )
+    images = {"image": 2.0 * image - 1.0, "labels": labels}
     gan = large_gan.LargeGan(3)
     step = tf.function(gan.train_step, autograph=False)
     held = step_work.Memory()
     seconds = step_work.timed(
-        lambda: step(2.0 * image - 1.0, mask).numpy(),
+        lambda: step(images).numpy(),
         lambda: None,
         steps,
         takes,

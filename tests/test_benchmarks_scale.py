@@ -109,7 +109,8 @@ def test_the_large_gan_is_the_published_one():
     rng = np.random.default_rng(0)
     mask = np.eye(3, dtype=np.float32)[rng.integers(0, 3, (1, 64, 64))]
     image = rng.uniform(-1, 1, (1, 64, 64, 3)).astype(np.float32)
-    first = gan.train_step(tf.constant(image), tf.constant(mask))
+    batch = {"image": tf.constant(image), "labels": tf.constant(mask)}
+    first = gan.train_step(batch)
     # By hand: per block its convolutions, then its norms' (67 channels in).
     convs = norms = 0
     widths = [1024, 1024, 1024, 512, 256, 128, 64]
@@ -126,7 +127,7 @@ def test_the_large_gan_is_the_published_one():
     assert 68e6 < convs + norms + ends < 72e6
     assert 21e6 < large_gan.parameters(gan.critic) < 23e6
     # Both learn: the same batch again has other losses.
-    assert np.abs(first - gan.train_step(image, mask)).min() > 1e-6
+    assert np.abs(first - gan.train_step(batch)).min() > 1e-6
 
 
 def test_the_large_gan_paints_in_bfloat16():

@@ -107,10 +107,13 @@ def test_a_modulation_is_the_same_fused(kind):
 
 @pytest.mark.parametrize("kind", MODULATIONS)
 def test_a_modulation_is_nearly_the_same_in_bfloat16(kind, bfloat16):
-    (one, *_), (other, *_) = apart_and_fused(kind, tf.bfloat16, 0)
-    # Apart, every op rounds to 8 digits, of numbers up to 8 or so. Gradients
-    # are another's where that takes a leaky ReLU's input through zero.
+    (one, *ones), (other, *others) = apart_and_fused(kind, tf.bfloat16, 0)
+    # Apart, every op rounds to 8 digits, of numbers up to 8 or so.
     np.testing.assert_allclose(one, other, rtol=2**-5, atol=2**-5)
+    # Where that takes a leaky ReLU's input through zero, in another place on
+    # another processor, a pixel's gradient is another: 0.1 by one of 48.
+    for one, other in zip(ones, others, strict=True):
+        assert np.linalg.norm(one - other) < 0.2 * np.linalg.norm(other) + 1e-6
 
 
 def test_the_gradients_of_both_meet(bfloat16):

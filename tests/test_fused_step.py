@@ -67,6 +67,11 @@ def test_a_step_in_bfloat16_is_fused_and_nearly_the_same(apart, bfloat16):
     assert (np.abs(weights - others) > 1e-4).mean() < 0.05
 
 
+def test_a_step_beside_gpus_is_left_as_it_is(bfloat16, monkeypatch):
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [kind])
+    assert trained(last_segmenter)[0] == 0
+
+
 def test_only_a_step_that_trains_is_compiled(bfloat16):
     model, example = stage(), batch()
     graph = tf.function(model.test_step).get_concrete_function(example).graph
