@@ -50,6 +50,26 @@ def test_other_errors_pass():
         rejoin.train(work, 3)
 
 
+def test_a_new_leader_that_does_not_know_this_worker_yet(monkeypatch):
+    """What TensorFlow 2.13 said to a survivor."""
+
+    def work():
+        raise tf.errors.InvalidArgumentError(
+            None,
+            None,
+            "Graph execution error: Collective ops is aborted by: Task with"
+            " task_name=/job:worker/replica:0/task:1 must be registered before"
+            " sending heartbeat messages\nAdditional GRPC error information"
+            " from remote target /job:worker/replica:0/task:0 while calling"
+            " /tensorflow.CoordinationService/Heartbeat:\n...",
+        )
+
+    started = []
+    monkeypatch.setattr(rejoin, "start_again", started.append)
+    rejoin.train(work, 3)
+    assert started == [2]
+
+
 def test_the_command_and_one_restart_less(monkeypatch, capsys):
     started = []
     monkeypatch.setattr(rejoin, "start_again", started.append)

@@ -26,6 +26,9 @@ LOST = (
     tf.errors.InternalError,
     tf.errors.UnavailableError,
 )
+# An error of any type that came over gRPC: the partner is gone or new, too. A
+# new worker 0 calls the heartbeats of those it does not know yet invalid.
+REMOTE = "from remote target"
 # What they report when a worker counts on more or fewer replicas.
 UNEQUAL = "but that group has size"
 FLAG = "restarts"
@@ -40,8 +43,10 @@ def train(work: Callable[[], None], restarts: int) -> None:
     """
     try:
         work()
-    except LOST as error:
+    except tf.errors.OpError as error:
         reason = " ".join(error.message.split())
+        if not isinstance(error, LOST) and REMOTE not in reason:
+            raise
         if UNEQUAL in reason:
             here = len(tf.config.list_physical_devices("GPU"))
             raise InputError(
