@@ -86,7 +86,6 @@ def measure(cell: Cell) -> dict[str, Any]:
     config = config_of(cell)
     strategies.prepare(cell.precision, 0)
     stage = config.stages[cell.stage]
-    peak = step_work.peak_flops(cell.precision, cell.peak_seconds)
     batches = iter(tile_batches(config, cell, cell.side or stage.crop))
     next(batches)  # the pipeline's own memory is there before
     held = step_work.Memory()
@@ -102,17 +101,18 @@ def measure(cell: Cell) -> dict[str, Any]:
     seconds = step_work.timed(
         lambda: advance(batch), totals.take, cell.steps, cell.takes
     )
-    graph = advance.get_concrete_function(batch).graph
-    return _figures(
-        cell,
-        stage.crop,
-        step_work.convolution_flops(graph),
-        peak,
-        seconds,
-    ) | {
-        "first_step_after_seconds": round(first, 1),
+    memory = {
         "step_memory_mib": round(held.peak(), 1),
         "process_memory_mib": round(step_work.held_mib("VmHWM"), 1),
+    }
+    graph = advance.get_concrete_function(batch).graph
+    flops = step_work.convolution_flops(graph)
+    # Last, as a training's start and memory are without it.
+    peak = step_work.peak_flops(cell.precision, cell.peak_seconds)
+    return {
+        **_figures(cell, stage.crop, flops, peak, seconds),
+        "first_step_after_seconds": round(first, 1),
+        **memory,
     }
 
 

@@ -163,3 +163,21 @@ def test_works_in_int64_only_as_gpus_multiply_it():
     assert len(floats) <= 2 and all(n.op == "Mul" for n in floats)
     whole = {n.attr["T"].type for n in used if n not in floats}
     assert whole == {tf.int64.as_datatype_enum}
+
+
+def test_numbers_are_few_ops_of_known_shape():
+    """Pipelines and steps draw them often, and would be traced longer."""
+
+    @tf.function(autograph=False)
+    def draw(seed):
+        return noise.uniform(seed, 5, 3)
+
+    seeds = tf.constant([1, 2**40, -7, 0], tf.int64)
+    traced = draw.get_concrete_function(tf.TensorSpec([4], tf.int64))
+    assert traced.outputs[0].shape == (4, 3)
+    assert len(traced.graph.get_operations()) < 10
+    zero = tf.constant([0])
+    places = noise.field(seeds, 5, zero, zero, 3)[:, 0, 0]
+    expected = places / (2 * 3**0.5) + 0.5
+    for found in (draw(seeds), noise.uniform(seeds, 5, 3)):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-7)

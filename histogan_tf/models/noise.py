@@ -24,7 +24,7 @@ _SPREAD = 3**0.5
 
 
 def _shift(x: tf.Tensor, bits: int | tf.Tensor) -> tf.Tensor:
-    return tf.bitwise.right_shift(x, tf.cast(bits, tf.int64))
+    return tf.bitwise.right_shift(x, tf.convert_to_tensor(bits, tf.int64))
 
 
 def mix(x: tf.Tensor) -> tf.Tensor:
@@ -42,9 +42,10 @@ def _absorb(state: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
     return mix(tf.bitwise.bitwise_xor(state, mix(value + 0x9E3779B9 & _MASK)))
 
 
-def _start(seed: tf.Tensor, stream: int) -> tf.Tensor:
+def _start(seed: tf.Tensor, stream: int | tf.Tensor) -> tf.Tensor:
     seed = tf.cast(seed, tf.int64)
-    high = _absorb(tf.constant(stream, tf.int64), _shift(seed, 32))
+    stream = tf.convert_to_tensor(stream, tf.int64)
+    high = _absorb(stream, _shift(seed, 32))
     return _absorb(high, seed)
 
 
@@ -77,7 +78,7 @@ def _grains(stream: int, channels: int) -> Callable[..., tf.Tensor]:
 
 
 def _field(
-    stream: int,
+    stream: int | tf.Tensor,
     channels: int,
     seed: tf.Tensor,
     rows: tf.Tensor,
@@ -104,9 +105,31 @@ def _field(
 
 def uniform(seed: tf.Tensor, stream: int, count: int = 1) -> tf.Tensor:
     """Numbers per image: float32 [B, count] in (0, 1)."""
+    seed = tf.cast(seed, tf.int64)
+    if is_loop():
+        return _numbers(count, seed, stream)
+    numbers = _traced_numbers(count)(seed, tf.constant(stream, tf.int64))
+    numbers.set_shape([seed.shape[0], count])
+    return numbers
+
+
+def _numbers(count: int, seed: tf.Tensor, stream: int | tf.Tensor) -> tf.Tensor:
     zero = tf.zeros([1], tf.int64)
     values = _field(stream, count, seed, zero, zero)[:, 0, 0, :]
     return values / (2 * _SPREAD) + 0.5
+
+
+@functools.cache
+def _traced_numbers(count: int) -> Callable[..., tf.Tensor]:
+    """`_numbers`, traced once: else they were half of a pipeline's ops."""
+    return tf.function(
+        functools.partial(_numbers, count),
+        input_signature=[
+            tf.TensorSpec([None], tf.int64),
+            tf.TensorSpec([], tf.int64),
+        ],
+        autograph=False,
+    )
 
 
 def pixels(
