@@ -51,7 +51,7 @@ def test_other_errors_pass():
 
 
 def test_a_new_leader_that_does_not_know_this_worker_yet(monkeypatch):
-    """What TensorFlow 2.13 said to a survivor."""
+    """What TensorFlow 2.15 said to a survivor."""
 
     def work():
         raise tf.errors.InvalidArgumentError(
