@@ -106,14 +106,12 @@ def _field(
 def uniform(seed: tf.Tensor, stream: int, count: int = 1) -> tf.Tensor:
     """Numbers per image: float32 [B, count] in (0, 1)."""
     seed = tf.cast(seed, tf.int64)
-    if is_loop():
-        return _numbers(count, seed, stream)
     numbers = _traced_numbers(count)(seed, tf.constant(stream, tf.int64))
     numbers.set_shape([seed.shape[0], count])
     return numbers
 
 
-def _numbers(count: int, seed: tf.Tensor, stream: int | tf.Tensor) -> tf.Tensor:
+def _numbers(count: int, seed: tf.Tensor, stream: tf.Tensor) -> tf.Tensor:
     zero = tf.zeros([1], tf.int64)
     values = _field(stream, count, seed, zero, zero)[:, 0, 0, :]
     return values / (2 * _SPREAD) + 0.5
