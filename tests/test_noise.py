@@ -156,7 +156,8 @@ def test_works_in_int64_only_as_gpus_multiply_it():
         tf.TensorSpec([None], tf.int64)
     ).graph.as_graph_def()
     kinds = ("Bitwise", "RightShift", "LeftShift", "Mul")
-    used = [n for n in graph.node if n.op.startswith(kinds)]
+    (function,) = graph.library.function
+    used = [n for n in function.node_def if n.op.startswith(kinds)]
     # The last multiplication, of floats, spreads the result.
     single = tf.float32.as_datatype_enum
     floats = [n for n in used if n.attr["T"].type == single]

@@ -23,12 +23,14 @@ from histogan_tf.preprocess import to_unit
 with warnings.catch_warnings():
     # Addons announces its end of life on every import.
     warnings.simplefilter("ignore")
-    from tensorflow_addons.image import dense_image_warp
+    from tensorflow_addons.image import interpolate_bilinear
 
 Batch = dict[str, tf.Tensor]
 
 _PLACE, _TURN, _WARP, _STAIN, _ANGLE = 2001, 2002, 2003, 2004, 2006
 _KNOTS = 4
+# Addons has AutoGraph read it, which takes seconds; it holds nothing for it.
+_interpolated = interpolate_bilinear.python_function
 
 
 def crop(tile: Batch, seed: tf.Tensor, size: int, zoom: float) -> Batch:
@@ -118,7 +120,10 @@ def _bend(
         flow += _elastic(seed, size) * (settings.warp * size)
     if settings.rotation > 0:
         flow += _rotation(seed, size, math.radians(settings.rotation))
-    return dense_image_warp(both, flow)
+    row, column = tf.meshgrid(tf.range(size), tf.range(size), indexing="ij")
+    source = tf.cast(tf.stack([row, column], axis=-1), flow.dtype) - flow
+    pixels = _interpolated(both, tf.reshape(source, [-1, size * size, 2]))
+    return tf.reshape(pixels, tf.shape(both))
 
 
 def _elastic(seed: tf.Tensor, size: int) -> tf.Tensor:

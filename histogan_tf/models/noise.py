@@ -13,7 +13,7 @@ The mixer is `lowbias32` (C. Wellons, "Prospecting for hash functions",
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import tensorflow as tf
 
@@ -74,15 +74,32 @@ def field(
 @functools.cache
 def _grains(stream: int, channels: int) -> Callable[..., tf.Tensor]:
     """`field` of a stream, a loop of its own where steps are fused."""
-    return looped(functools.partial(_field, stream, channels))
+
+    def grains(
+        seed: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor
+    ) -> tf.Tensor:
+        if is_loop():
+            return _field(seed, stream, rows, columns, channels)
+        # Of each image, or the same for all: two axes either way.
+        rows, columns = (
+            tf.cast(x if len(x.shape) == 2 else x[None], tf.int64)
+            for x in (rows, columns)
+        )
+        seed = tf.cast(seed, tf.int64)
+        found = _traced_field(seed, stream, rows, columns, channels)
+        sides = [rows.shape[1], columns.shape[1]]
+        found.set_shape([seed.shape[0], *sides, channels])
+        return found
+
+    return looped(grains)
 
 
 def _field(
-    stream: int | tf.Tensor,
-    channels: int,
     seed: tf.Tensor,
+    stream: int | tf.Tensor,
     rows: tf.Tensor,
     columns: tf.Tensor,
+    channels: int | tf.Tensor,
 ) -> tf.Tensor:
     state = _start(seed, stream)[:, None, None]
     state = _absorb(state, rows[..., :, None])
@@ -103,31 +120,31 @@ def _field(
     return unit * _SPREAD
 
 
-def uniform(seed: tf.Tensor, stream: int, count: int = 1) -> tf.Tensor:
-    """Numbers per image: float32 [B, count] in (0, 1)."""
-    seed = tf.cast(seed, tf.int64)
-    numbers = _traced_numbers(count)(seed, tf.constant(stream, tf.int64))
-    numbers.set_shape([seed.shape[0], count])
-    return numbers
-
-
-def _numbers(count: int, seed: tf.Tensor, stream: tf.Tensor) -> tf.Tensor:
+def _numbers(seed: tf.Tensor, stream: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
     zero = tf.zeros([1], tf.int64)
-    values = _field(stream, count, seed, zero, zero)[:, 0, 0, :]
+    values = _field(seed, stream, zero, zero, count)[:, 0, 0, :]
     return values / (2 * _SPREAD) + 0.5
 
 
-@functools.cache
-def _traced_numbers(count: int) -> Callable[..., tf.Tensor]:
-    """`_numbers`, traced once: else they were half of a pipeline's ops."""
-    return tf.function(
-        functools.partial(_numbers, count),
-        input_signature=[
-            tf.TensorSpec([None], tf.int64),
-            tf.TensorSpec([], tf.int64),
-        ],
-        autograph=False,
-    )
+def _traced(
+    function: Callable[..., tf.Tensor], ranks: Iterable[int]
+) -> Callable[..., tf.Tensor]:
+    """`function`, traced once for all calls; it takes int64 of these ranks."""
+    specs = [tf.TensorSpec([None] * rank, tf.int64) for rank in ranks]
+    return tf.function(function, input_signature=specs, autograph=False)
+
+
+# As plain ops they were half of what a pipeline has, and a fifth of a step.
+_traced_field = _traced(_field, (1, 0, 2, 2, 0))
+_traced_numbers = _traced(_numbers, (1, 0, 0))
+
+
+def uniform(seed: tf.Tensor, stream: int, count: int = 1) -> tf.Tensor:
+    """Numbers per image: float32 [B, count] in (0, 1)."""
+    seed = tf.cast(seed, tf.int64)
+    numbers = _traced_numbers(seed, stream, count)
+    numbers.set_shape([seed.shape[0], count])
+    return numbers
 
 
 def pixels(
