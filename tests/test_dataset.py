@@ -72,6 +72,26 @@ def test_every_other_tile_from_the_second_on(shards):
         np.testing.assert_array_equal(tile["image"], wanted)
 
 
+def test_decoding_is_traced_once_a_scale(shards, monkeypatch):
+    traced, at_scale = [], dataset.at_scale
+
+    def counted(tile, scale):
+        traced.append(scale)
+        return at_scale(tile, scale)
+
+    monkeypatch.setattr(dataset, "at_scale", counted)
+    one, other = (Scale(mpp, 11.0, 3) for mpp in (5.0, 10.0))
+    files = [shards["labelled"]]
+    read = {}
+    for scale in (one, other, Scale(5.0, 11.0, 3)):
+        read[scale] = take(dataset.every_nth(files, scale, 1), 3)
+    assert traced == [one, other]
+    assert [read[s][0]["image"].shape for s in (one, other)] == [
+        (20, 18, 3),
+        (10, 9, 3),
+    ]
+
+
 # One tile
 
 

@@ -166,6 +166,22 @@ def test_works_in_int64_only_as_gpus_multiply_it():
     assert whole == {tf.int64.as_datatype_enum}
 
 
+def test_a_field_is_few_ops_of_known_shape():
+    """Every level draws one, and would be traced longer."""
+
+    @tf.function(autograph=False)
+    def draw(seed, rows, columns):
+        return noise.field(seed, 5, rows, columns, 3)
+
+    traced = draw.get_concrete_function(
+        tf.TensorSpec([4], tf.int64),
+        tf.TensorSpec([4, 8], tf.int32),
+        tf.TensorSpec([6], tf.int32),
+    )
+    assert traced.outputs[0].shape == (4, 8, 6, 3)
+    assert len(traced.graph.get_operations()) < 16
+
+
 def test_numbers_are_few_ops_of_known_shape():
     """Pipelines and steps draw them often, and would be traced longer."""
 

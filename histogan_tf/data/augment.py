@@ -29,8 +29,6 @@ Batch = dict[str, tf.Tensor]
 
 _PLACE, _TURN, _WARP, _STAIN, _ANGLE = 2001, 2002, 2003, 2004, 2006
 _KNOTS = 4
-# Addons has AutoGraph read it, which takes seconds; it holds nothing for it.
-_interpolated = interpolate_bilinear.python_function
 
 
 def crop(tile: Batch, seed: tf.Tensor, size: int, zoom: float) -> Batch:
@@ -120,10 +118,22 @@ def _bend(
         flow += _elastic(seed, size) * (settings.warp * size)
     if settings.rotation > 0:
         flow += _rotation(seed, size, math.radians(settings.rotation))
-    row, column = tf.meshgrid(tf.range(size), tf.range(size), indexing="ij")
-    source = tf.cast(tf.stack([row, column], axis=-1), flow.dtype) - flow
-    pixels = _interpolated(both, tf.reshape(source, [-1, size * size, 2]))
-    return tf.reshape(pixels, tf.shape(both))
+    bent = _bent(both, flow)
+    bent.set_shape(both.shape)
+    return bent
+
+
+# Traced once for crops of all sizes, and AutoGraph, which takes seconds to
+# read Addons' code, finds nothing for it there.
+@tf.function(input_signature=[tf.TensorSpec([None] * 4)] * 2, autograph=False)
+def _bent(image: tf.Tensor, flow: tf.Tensor) -> tf.Tensor:
+    """Each pixel from where it is less its flow, bilinear: like `image`."""
+    rows, columns = tf.range(tf.shape(image)[1]), tf.range(tf.shape(image)[2])
+    place = tf.stack(tf.meshgrid(rows, columns, indexing="ij"), axis=-1)
+    source = tf.cast(place, flow.dtype) - flow
+    points = tf.reshape(source, [tf.shape(image)[0], -1, 2])
+    pixels = interpolate_bilinear.python_function(image, points)
+    return tf.reshape(pixels, tf.shape(image))
 
 
 def _elastic(seed: tf.Tensor, size: int) -> tf.Tensor:

@@ -29,18 +29,19 @@ class TileMemory:
 
     def fetch(self, number: tf.Tensor) -> dict[str, tf.Tensor]:
         """The tile `number`, an integer scalar in [0, M)."""
-        height, width = tf.unstack(self.sizes[number])
-        channels = 3 + self.classes
-        start = self.starts[number]
-        # In int64: 17,000 x 17,000 px of five classes exceed int32.
-        count = tf.reduce_prod(tf.cast(self.sizes[number], tf.int64)) * channels
-        both = tf.reshape(
-            self.pixels[start : start + count], [height, width, channels]
+        size, start, style = (
+            tf.gather(x, number) for x in (self.sizes, self.starts, self.styles)
         )
+        height, width = tf.unstack(size)
+        channels = 3 + self.classes
+        # In int64: 17,000 x 17,000 px of five classes exceed int32.
+        count = tf.reduce_prod(tf.cast(size, tf.int64)) * channels
+        pixels = tf.slice(self.pixels, start[None], count[None])
+        both = tf.reshape(pixels, [height, width, channels])
         return {
             "image": both[..., :3],
             "labels": both[..., 3:],
-            "style": self.styles[number],
+            "style": style,
         }
 
 
