@@ -30,17 +30,17 @@ def update(
     `statistics`: those too; else the twin's are of what it reads itself.
     """
 
-    def in_all_replicas(strategy, olds, news, rate):
-        def assign(old, new, rate):
-            old.assign_sub((1.0 - rate) * (old - new))
+    def in_all_replicas(strategy, olds, news, share):
+        def assign(old, new, share):
+            old.assign_sub(share * (old - new))
 
         for old, new in zip(olds, news, strict=True):
-            strategy.extended.update(old, assign, args=(new, rate))
+            strategy.extended.update(old, assign, args=(new, share))
 
     olds, news = (
         network.variables if statistics else network.trainable_variables
         for network in (twin, source)
     )
     tf.distribute.get_replica_context().merge_call(
-        in_all_replicas, args=(olds, news, rate)
+        in_all_replicas, args=(olds, news, 1.0 - rate)
     )
