@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # that another is training; one whose stages are complete; one that trains
 # what is left. Prints exit codes and the phases that are complete.
 SCRIPT = """
-import os, sys, time, pathlib
+import gc, os, sys, time, pathlib
 import tensorflow as tf
 from histogan_tf import locks, program
 from trainer import bars, loop, opening, phases, rejoin, train, watching
@@ -28,6 +28,7 @@ data, config, folder = sys.argv[1:]
 
 
 def copy(run, *words):
+    gc.freeze()
     child = os.fork()
     if child:
         return child

@@ -1,8 +1,9 @@
 """Workers of a training on this machine, for tests.
 
 `SCRIPT` begins a program that makes its workers by forking: TensorFlow is
-loaded once, and not used before. `fork(index, work)` gives the process id of
-a worker of two that talk by 127.0.0.1; without an index, of a process alone.
+loaded once, and not used before, nor searched for garbage after.
+`fork(index, work)` gives the process id of a worker of two that talk by
+127.0.0.1; without an index, of a process alone.
 """
 
 import json
@@ -16,7 +17,7 @@ from benchmarks.ports import free_ports
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 SCRIPT = '''
-import json, os, pathlib, signal, sys, time
+import gc, json, os, pathlib, signal, sys, time
 import numpy as np
 import tensorflow as tf
 
@@ -32,6 +33,7 @@ def set_worker(index):
 
 
 def fork(index, work):
+    gc.freeze()
     child = os.fork()
     if child:
         return child
