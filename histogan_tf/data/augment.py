@@ -123,8 +123,8 @@ def _bend(
     return bent
 
 
-# Traced once for crops of all sizes, and AutoGraph, which takes seconds to
-# read Addons' code, finds nothing for it there.
+# Traced once for crops of all sizes, and without AutoGraph, which takes
+# seconds to read Addons' code and changes nothing.
 @tf.function(input_signature=[tf.TensorSpec([None] * 4)] * 2, autograph=False)
 def _bent(image: tf.Tensor, flow: tf.Tensor) -> tf.Tensor:
     """Each pixel from where it is less its flow, bilinear: like `image`."""
