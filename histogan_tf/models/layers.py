@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from histogan_tf.models import class_axis
+from histogan_tf.models import class_axis, neighbours
 from histogan_tf.models.fused import fused, fused_beside, is_fusing, is_loop
 
 layers = tf.keras.layers
@@ -80,55 +80,18 @@ def halve(x: tf.Tensor) -> tf.Tensor:
 def soften(x: tf.Tensor) -> tf.Tensor:
     """3x3 average of an image, its border mirrored: like x."""
     if is_fusing() and x.shape.is_fully_defined():
-        return _soften_columns(_soften_rows(x))
+        return neighbours.soften(x)
     padded = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
     return tf.nn.avg_pool2d(padded, 3, 1, "VALID")
-
-
-@fused
-def _soften_rows(x: tf.Tensor) -> tf.Tensor:
-    return tf.add_n([x, *_beside(x, 1)]) / 3.0
-
-
-@fused
-def _soften_columns(x: tf.Tensor) -> tf.Tensor:
-    return tf.add_n([x, *_beside(x, 2)]) / 3.0
 
 
 def double(x: tf.Tensor) -> tf.Tensor:
     """Bilinear, half-pixel centres: [B, H, W, C] -> [B, 2H, 2W, C]."""
     if is_fusing() and x.shape.is_fully_defined():
-        return _double_columns(_double_rows(x))
+        return neighbours.double(x)
     size = tf.shape(x)
     big = tf.image.resize(x, [2 * size[1], 2 * size[2]], "bilinear")
     return tf.cast(big, x.dtype)
-
-
-@fused
-def _double_rows(x: tf.Tensor) -> tf.Tensor:
-    return _doubled(x, 1)
-
-
-@fused
-def _double_columns(x: tf.Tensor) -> tf.Tensor:
-    return _doubled(x, 2)
-
-
-def _doubled(x: tf.Tensor, axis: int) -> tf.Tensor:
-    """Linear along one axis, whose ends are repeated."""
-    near = _beside(x, axis)
-    both = tf.stack([0.75 * x + 0.25 * other for other in near], axis + 1)
-    shape = x.shape.as_list()
-    shape[axis] *= 2
-    return tf.reshape(both, shape)
-
-
-def _beside(x: tf.Tensor, axis: int) -> list[tf.Tensor]:
-    """The pixels before and after each along one axis; ends are repeated."""
-    size = x.shape[axis]
-    before, last = tf.split(x, [size - 1, 1], axis)
-    first, after = tf.split(x, [1, size - 1], axis)
-    return [tf.concat([first, before], axis), tf.concat([after, last], axis)]
 
 
 def levels_of(x: tf.Tensor, count: int) -> list[tf.Tensor]:
