@@ -27,7 +27,10 @@ MAPS = {
     "normed": (layers.normed, 1),
     "modulated": (modulation.modulated, 3),
     "double": (layers.double, 1),
+    "halve": (layers.halve, 1),
     "soften": (layers.soften, 1),
+    "fold": (lambda x: layers.fold(x, 2), 1),
+    "unfold": (lambda x: layers.unfold(x[..., :4], 2), 1),
     "softmax": (layers.softmax, 1),
 }
 MODULATIONS = [modulation.Modulation, modulation.ModulatedBlock]

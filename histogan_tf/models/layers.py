@@ -72,14 +72,20 @@ def normed(x: tf.Tensor) -> tf.Tensor:
 normed_beside = fused_beside(normed)
 
 
+def _as_loops(x: tf.Tensor) -> bool:
+    return is_fusing() and x.shape.is_fully_defined()
+
+
 def halve(x: tf.Tensor) -> tf.Tensor:
     """2x2 average: [B, 2H, 2W, C] -> [B, H, W, C]."""
+    if _as_loops(x):
+        return neighbours.halve(x)
     return tf.nn.avg_pool2d(x, 2, 2, "VALID")
 
 
 def soften(x: tf.Tensor) -> tf.Tensor:
     """3x3 average of an image, its border mirrored: like x."""
-    if is_fusing() and x.shape.is_fully_defined():
+    if _as_loops(x):
         return neighbours.soften(x)
     padded = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
     return tf.nn.avg_pool2d(padded, 3, 1, "VALID")
@@ -87,7 +93,7 @@ def soften(x: tf.Tensor) -> tf.Tensor:
 
 def double(x: tf.Tensor) -> tf.Tensor:
     """Bilinear, half-pixel centres: [B, H, W, C] -> [B, 2H, 2W, C]."""
-    if is_fusing() and x.shape.is_fully_defined():
+    if _as_loops(x):
         return neighbours.double(x)
     size = tf.shape(x)
     big = tf.image.resize(x, [2 * size[1], 2 * size[2]], "bilinear")
@@ -136,12 +142,20 @@ def after(x: tf.Tensor | None) -> contextlib.AbstractContextManager:
 
 def fold(x: tf.Tensor, patch: int) -> tf.Tensor:
     """[B, H, W, C] -> [B, H / patch, W / patch, C * patch**2]."""
-    return x if patch == 1 else tf.nn.space_to_depth(x, patch)
+    if patch == 1:
+        return x
+    if _as_loops(x):
+        return neighbours.fold(x, patch)
+    return tf.nn.space_to_depth(x, patch)
 
 
 def unfold(x: tf.Tensor, patch: int) -> tf.Tensor:
     """Inverse of `fold`."""
-    return x if patch == 1 else tf.nn.depth_to_space(x, patch)
+    if patch == 1:
+        return x
+    if _as_loops(x):
+        return neighbours.unfold(x, patch)
+    return tf.nn.depth_to_space(x, patch)
 
 
 class Conv(tf.keras.layers.Layer):
