@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_training import small_config
 
 from benchmarks import (
     fidelity_methods,
@@ -241,7 +242,7 @@ def test_a_pyramid_trains_for_minutes(tmp_path):
     settings = Settings(
         tmp_path, tmp_path, tmp_path / "f.json", preset="tiny", minutes=1e-3
     )
-    config = presets.tiny()
+    config = small_config(2)
     source = train_pyramid(settings, config, manifest.load(folder))
     known = json.loads((tmp_path / "speed.json").read_text())
     # Less time than tracing takes: a step each.

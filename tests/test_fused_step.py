@@ -63,7 +63,8 @@ def test_a_step_in_bfloat16_is_fused_and_nearly_the_same(apart, bfloat16):
     loops, terms, weights = trained(stage)
     _, wanted, others = apart[stage]
     assert loops > 10
-    assert terms == pytest.approx(wanted, rel=0.02)
+    # Consistency is small yet: a mean of squares of what rounding changes.
+    assert terms == pytest.approx(wanted, rel=0.005, abs=3e-5)
     assert (np.abs(weights - others) > 1e-4).mean() < 0.05
 
 
