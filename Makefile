@@ -37,6 +37,8 @@ format: $(STAMP)
 venv: $(STAMP)
 
 # Python 3.11 exactly: the lock's wheels fit no other. PYTHON=... goes first.
+# Compiled here, on all cores: where Python may write no bytecode, each program
+# would compile TensorFlow anew, 11 s.
 $(STAMP): requirements.lock
 	@for python in $(PYTHON) python3.11 python3 python none; do \
 	  "$$python" -c 'import sys, venv, ensurepip; \
@@ -51,6 +53,7 @@ $(STAMP): requirements.lock
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check \
 	  --no-input --no-compile --only-binary :all: --require-hashes --no-deps \
 	  -r $<
+	-@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib
 	@touch $@
 
 # Run after a change of the dependencies; takes minutes, wants PyPI. pip's
