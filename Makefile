@@ -37,7 +37,7 @@ format: $(STAMP)
 venv: $(STAMP)
 
 # Python 3.11 exactly: the lock's wheels fit no other. PYTHON=... goes first.
-# Compiled here, on all cores: where Python may write no bytecode, each program
+# Bytecode is compiled here, on all cores: where programs may not write it, each
 # would compile TensorFlow anew, 11 s.
 $(STAMP): requirements.lock
 	@for python in $(PYTHON) python3.11 python3 python none; do \
