@@ -62,7 +62,7 @@ def define_flags() -> None:
 
 def main() -> None:
     """Runs the cells that are missing, then prints the table."""
-    from benchmarks import ablation_table
+    from benchmarks import ablation_table, semi_data
     from benchmarks.semi_cells import Places
 
     values = flags.FLAGS
@@ -82,8 +82,13 @@ def main() -> None:
         raise InputError(f"{places.results}: no cell has a result yet")
     both = places.results.with_suffix(".json")
     machine.write_json(both, [_short(result) for result in found])
-    ablation_table.chart(both.with_suffix(".png"), found, WHOLE)
-    print("\n".join(ablation_table.lines(found, WHOLE)))
+    patient = semi_data.patients(places.data)
+    if patient is None:
+        raise InputError(
+            f"{places.data}: no Grade.csv; the GlaS data set is wanted"
+        )
+    ablation_table.chart(both.with_suffix(".png"), found, WHOLE, patient)
+    print("\n".join(ablation_table.lines(found, WHOLE, patient)))
     print(f"{both}\n{both.with_suffix('.png')}")
 
 

@@ -1,15 +1,18 @@
 """What the ablation prints, and its chart.
 
 In: the cells' results. Out: Dice on the validation images, and what leaving
-out a part costs: paired differences over images and seeds.
+out a part costs: paired differences with two intervals (`semi_statistics`),
+seeds and images drawn again, and the careful one, t over seeds and patients.
 """
 
 import pathlib
 from collections.abc import Iterator
 
+import numpy as np
+
 from benchmarks import machine
 from benchmarks import semi_statistics as statistics
-from benchmarks.semi_statistics import VALIDATION, Result
+from benchmarks.semi_statistics import VALIDATION, Patients, Result
 
 
 def parts_of(results: list[Result]) -> list[tuple[str, int]]:
@@ -17,11 +20,14 @@ def parts_of(results: list[Result]) -> list[tuple[str, int]]:
     return list(dict.fromkeys((r["method"], r["labels"]) for r in results))
 
 
-def lines(results: list[Result], whole: str) -> Iterator[str]:
+def lines(
+    results: list[Result], whole: str, patient: Patients
+) -> Iterator[str]:
     """The table."""
     yield (
         "Dice x 100 on the validation patients, and the difference to the"
-        " whole method (95 % interval over images and seeds)"
+        " whole method (95 % intervals: images and seeds drawn again; t over"
+        " patients and seeds)"
     )
     for part, labels in parts_of(results):
         cells = statistics.of(results, "native", part, labels)
@@ -30,15 +36,24 @@ def lines(results: list[Result], whole: str) -> Iterator[str]:
         gap = statistics.difference(cells, base, "dice", VALIDATION)
         text = f"{labels} labels  {part:24}{100 * found.mean:6.1f}"
         if part != whole and gap:
+            ranges = [_range(gap.low, gap.high)]
+            careful = gap.by_both(patient)
+            ranges += [_range(*careful)] if careful else []
             text += (
-                f"  {100 * gap.mean:+5.1f}  ({100 * gap.low:+.1f} to"
-                f" {100 * gap.high:+.1f}), {gap.seeds} seeds"
+                f"  {100 * gap.mean:+5.1f}  ({'; '.join(ranges)}),"
+                f" {gap.seeds} seeds"
             )
         yield text
 
 
-def chart(path: pathlib.Path, results: list[Result], whole: str) -> None:
-    """A bar a part: its difference to the whole method, with interval."""
+def _range(low: float, high: float) -> str:
+    return f"{100 * low:+.1f} to {100 * high:+.1f}"
+
+
+def chart(
+    path: pathlib.Path, results: list[Result], whole: str, patient: Patients
+) -> None:
+    """A bar a part: its difference to the whole; the careful interval thin."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -55,7 +70,9 @@ def chart(path: pathlib.Path, results: list[Result], whole: str) -> None:
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for place, (_, gap) in enumerate(rows):
-        axes.plot([100 * gap.low, 100 * gap.high], [place] * 2, "C0", lw=2)
+        careful = 100 * np.array(gap.by_both(patient) or (np.nan, np.nan))
+        axes.plot(careful, [place] * 2, "C0", lw=1)
+        axes.plot([100 * gap.low, 100 * gap.high], [place] * 2, "C0", lw=3)
         axes.plot([100 * gap.mean], [place], "C0o")
     axes.set_yticks(range(len(rows)), [name for name, _ in rows])
     axes.axvline(0, color="k", lw=1)

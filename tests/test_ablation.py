@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import ablation, ablation_table
+from benchmarks import ablation, ablation_table, semi_statistics
 from benchmarks.semi_cells import Places
 from histogan_tf.errors import InputError
 from trainer import strategies
@@ -33,13 +33,19 @@ def found(tmp_path):
 
 
 def test_table_by_hand(found, tmp_path):
-    head, whole, part = ablation_table.lines(found, ablation.WHOLE)
+    head, whole, part = ablation_table.lines(found, ablation.WHOLE, str)
     assert "validation patients" in head
     assert whole == f"8 labels  {'histogan':24}  67.0"
     # Gaps -1, -3 and +9, +7: three points on an average.
     assert part.startswith(f"8 labels  {'no_painting':24}  70.0   +3.0  (")
-    assert part.endswith("), 2 seeds")
-    ablation_table.chart(tmp_path / "a.png", found, ablation.WHOLE)
+    # Rows have the mean square 100, columns 4, the rest 0: an error of the root
+    # of 104 / 4, and 104^2 / (100^2 + 4^2) = 1.08 degrees of freedom.
+    reach = 26**0.5 * semi_statistics._quantile(104**2 / (100**2 + 4**2))
+    assert part.endswith(f"; {3 - reach:+.1f} to {3 + reach:+.1f}), 2 seeds")
+    # Two tiles of one patient are no two patients: nothing careful is said.
+    one = ablation_table.lines(found, ablation.WHOLE, lambda name: "p")
+    assert ";" not in list(one)[-1]
+    ablation_table.chart(tmp_path / "a.png", found, ablation.WHOLE, str)
     assert (tmp_path / "a.png").stat().st_size > 3000
 
 
