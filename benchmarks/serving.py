@@ -9,7 +9,8 @@ server in a process of its own,
 - throughput and latency of 8 clients with batching off and on,
 - start and first request, with and without warm-up,
 - 10,000 requests of 8 clients across 5 hot swaps and a rollback;
-a table, `--results` (JSON) and a chart beside it. Takes 5 minutes (AVX-512) to 10 (AVX2).
+a table, `--results` (JSON) and a chart beside it. Takes 5 minutes (AVX-512) to
+10 (AVX2).
 """
 
 import pathlib
