@@ -23,7 +23,7 @@ from histogan_tf.evaluation.tiles import EvaluationTile
 from histogan_tf.evaluation.trained import class_ids
 from histogan_tf.metrics.wasserstein import SwdSettings
 from histogan_tf.run_dir import RunDir
-from trainer.sources import Source
+from trainer.training_data import TrainingData
 
 SPLITS = 4  # halvings of the test split, as trainer.evaluate
 SHOWN = 6  # columns of the sheet of pictures
@@ -38,7 +38,9 @@ SETS = (
 )
 
 
-def score(settings: Settings, pyramid: Source, alone: Source) -> dict[str, Any]:
+def score(
+    settings: Settings, pyramid: TrainingData, alone: TrainingData
+) -> dict[str, Any]:
     """All figures, kept in scores.json, and the sheet of pictures."""
     path = settings.output / "scores.json"
     about = protocol(settings, pyramid, alone)
@@ -95,7 +97,7 @@ def sheet(
 
 
 def protocol(
-    settings: Settings, pyramid: Source, alone: Source
+    settings: Settings, pyramid: TrainingData, alone: TrainingData
 ) -> dict[str, Any]:
     """What was trained on what, how long, and how it is measured."""
     data = pyramid.manifest

@@ -17,8 +17,8 @@ from histogan_tf.data import manifest as manifests
 from histogan_tf.data.ingest_settings import IngestSettings
 from histogan_tf.data.manifest import Manifest
 from histogan_tf.errors import InputError
-from trainer import phases, sources, strategies
-from trainer.sources import Source
+from trainer import phases, strategies, training_data
+from trainer.training_data import TrainingData
 
 MPP = 0.62  # of GlaS, um/px
 STAGE = "stages/"
@@ -80,9 +80,11 @@ def records(settings: Settings) -> Manifest:
     )
 
 
-def train_pyramid(settings: Settings, config: Config, data: Manifest) -> Source:
+def train_pyramid(
+    settings: Settings, config: Config, data: Manifest
+) -> TrainingData:
     """Trains the stages; returns what they were made from."""
-    config = sources.effective(config, data)
+    config = training_data.effective(config, data)
     scale = _scale(settings, config, data)
     stages = tuple(
         dataclasses.replace(s, steps=max(1, round(s.steps * scale)))
@@ -94,7 +96,7 @@ def train_pyramid(settings: Settings, config: Config, data: Manifest) -> Source:
     return source
 
 
-def train_one_stage(settings: Settings, pyramid: Source) -> Source:
+def train_one_stage(settings: Settings, pyramid: TrainingData) -> TrainingData:
     """Trains the baseline for as many seconds as the pyramid's stages.
 
     The number of steps is chosen once, by a measurement, and written down.
@@ -123,7 +125,7 @@ def train_one_stage(settings: Settings, pyramid: Source) -> Source:
     return source
 
 
-def train_judge(pyramid: Source) -> None:
+def train_judge(pyramid: TrainingData) -> None:
     """Trains the segmenter that sees real labelled images only."""
     _train(pyramid, ("judge",))
 
@@ -133,13 +135,13 @@ def steps_file(settings: Settings) -> pathlib.Path:
     return settings.output / "one_stage.steps.json"
 
 
-def times_file(source: Source) -> pathlib.Path:
+def times_file(source: TrainingData) -> pathlib.Path:
     """Seconds by phase, next to the run."""
     folder = source.run.root
     return folder.with_name(f"{folder.name}.seconds.json")
 
 
-def generator_weights(source: Source) -> list[int]:
+def generator_weights(source: TrainingData) -> list[int]:
     """Number of weights of each stage's generator."""
     return [
         int(phases.stage_phase(source, k).build().generator.count_params())
@@ -181,7 +183,7 @@ def _measured_scale(settings, config, data):
     }
 
 
-def _train(source: Source, names: tuple[str, ...]) -> None:
+def _train(source: TrainingData, names: tuple[str, ...]) -> None:
     for phase in phases.phases(source):
         if phase.name in names:
             timed_training.train(phase, times_file(source), source.config.seed)

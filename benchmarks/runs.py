@@ -9,8 +9,8 @@ import os
 from histogan_tf import run_dir
 from histogan_tf.config import Config
 from histogan_tf.data.manifest import Manifest
-from trainer import sources
-from trainer.sources import Source
+from trainer import training_data
+from trainer.training_data import TrainingData
 
 
 def opened(
@@ -18,7 +18,7 @@ def opened(
     config: Config,
     data: Manifest,
     styles_of: Config | None = None,
-) -> Source:
+) -> TrainingData:
     """A run directory, new or to resume, and what its phases need.
 
     `styles_of`: settings that say whose styles it knows; None: `config`.
@@ -27,12 +27,12 @@ def opened(
       InputError: the records cannot feed the settings, or the folder's run has
         other settings or data.
     """
-    config = sources.effective(config, data)
-    sources.check_data(config, data)
+    config = training_data.effective(config, data)
+    training_data.check_data(config, data)
     about = {
         "folder": str(data.folder),
         "hash": data.hash,
-        "styles": sources.styles(styles_of or config, data),
+        "styles": training_data.styles(styles_of or config, data),
     }
     run = run_dir.create_run(folder, config, data.classes, about)
-    return Source(config, data, run)
+    return TrainingData(config, data, run)

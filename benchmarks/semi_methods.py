@@ -42,9 +42,9 @@ from histogan_tf.data.manifest import Manifest
 from histogan_tf.models import lessons, losses
 from histogan_tf.models.lessons import Lesson
 from histogan_tf.models.segmenter import Segmenter, no_opinion
-from trainer import phases, sources, teaching
+from trainer import phases, teaching, training_data
 from trainer.loop import Phase
-from trainer.sources import Source
+from trainer.training_data import TrainingData
 
 SEGMENTER, PLAIN = "segmenter", "supervised"
 _SALT = 62
@@ -77,7 +77,7 @@ class Work:
         config: Config,
         folder: pathlib.Path,
         styles_of: Config | None = None,
-    ) -> Source:
+    ) -> TrainingData:
         """A run directory with what its phases are made from.
 
         `styles_of`: settings that say whose styles it knows; None: `config`.
@@ -86,7 +86,7 @@ class Work:
 
 
 Method = Callable[[Work], Segmenter]
-Teach = Callable[[Source, SegmenterConfig], list[Lesson]]
+Teach = Callable[[TrainingData, SegmenterConfig], list[Lesson]]
 
 
 def supervised(work: Work) -> Segmenter:
@@ -107,7 +107,7 @@ def supervised_restain(work: Work) -> Segmenter:
     source = work.source(
         replace(config, segmenter=plain),
         work.folder,
-        sources.effective(work.config, work.records),
+        training_data.effective(work.config, work.records),
     )
     phase = phases.segmenter_phase(source, SEGMENTER, plain, _SALT)
     return _train(source, phase)
@@ -151,7 +151,7 @@ def mean_teacher_restain(work: Work) -> Segmenter:
     return _train(*_plain(work, config, work.folder, _agree, last.restain))
 
 
-def _agree(source: Source, settings: SegmenterConfig) -> list[Lesson]:
+def _agree(source: TrainingData, settings: SegmenterConfig) -> list[Lesson]:
     seen = teaching.view(source, settings.restain)
     steady = lessons.consistent(_GRAIN, seen)
     more = Lesson("consistency", _MEAN_TEACHER, steady, _RAMP, True)
@@ -201,8 +201,8 @@ def _labelled_only(config: Config) -> Config:
     return replace(config, labelled_share=1.0)
 
 
-def _weights(source: Source) -> tf.Tensor:
-    return tf.constant(source.weights(), tf.float32)
+def _weights(source: TrainingData) -> tf.Tensor:
+    return tf.constant(source.class_weights(), tf.float32)
 
 
 def _alone(work: Work, config: Config, folder: pathlib.Path) -> Segmenter:
@@ -219,7 +219,7 @@ def _plain(
     folder: pathlib.Path,
     teach: Teach = teaching.lessons_of,
     restain: float = 0.0,
-) -> tuple[Source, Phase]:
+) -> tuple[TrainingData, Phase]:
     """A run without pyramid and its only phase."""
     plain = replace(config.segmenter.alone(), restain=restain)
     alone = replace(config, segmenter=plain)
@@ -230,12 +230,12 @@ def _plain(
     )
 
 
-def _train(source: Source, phase: Phase) -> Segmenter:
+def _train(source: TrainingData, phase: Phase) -> Segmenter:
     """Trains the segmenter; returns its average."""
     _train_phase(source, phase)
     return run_dir.load_segmenter(source.run, SEGMENTER)
 
 
-def _train_phase(source: Source, phase: Phase) -> None:
+def _train_phase(source: TrainingData, phase: Phase) -> None:
     times = source.run.root / "seconds.json"
     timed_training.train(phase, times, source.config.seed)

@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from histogan_tf import preprocess
 from histogan_tf.data import colour
-from histogan_tf.models.segmenter import Asked, read_twice
+from histogan_tf.models.segmenter import SegmentationNetwork, read_twice
 from histogan_tf.pyramid import Pyramid
 
 _IMAGES = tf.TensorSpec([None, None, None, 3], tf.uint8)
@@ -66,6 +66,11 @@ def padding(shape: tf.Tensor, multiple: int, margin: int) -> Padding:
 def border(stages: int) -> int:
     """Mirrored border of a pyramid's canvas: 16 px of the coarsest stage."""
     return 16 * 2 ** (stages - 1)
+
+
+def segmenter_border(stride: int) -> int:
+    """That of one segmenter by itself: 4 px of its coarsest level."""
+    return 4 * stride
 
 
 class Canvas:
@@ -171,7 +176,7 @@ class Reader:
     float32 [B, H, W, N]; `read_images` uint8 images. Both are graphs.
     """
 
-    def __init__(self, network: Asked, refines: bool = False):
+    def __init__(self, network: SegmentationNetwork, refines: bool = False):
         """Traces nothing yet; one graph serves all sizes.
 
         `refines`: it is of a stage above 0, see `segmenter.read_twice`.
@@ -194,7 +199,7 @@ class Reader:
         shape, stride = tf.shape(images), self.network.stride
         if self.refines:
             stride = max(2, stride)
-        pad = padding(shape[1:], stride, 4 * stride)
+        pad = padding(shape[1:], stride, segmenter_border(stride))
         padded = pad.pad(images, 1)
         logits = (
             read_twice(self.network, padded)
@@ -207,7 +212,7 @@ class Reader:
         return tf.nn.softmax(inside)
 
 
-def segment_with(network: Asked, refines: bool = False) -> Reader:
+def segment_with(network: SegmentationNetwork, refines: bool = False) -> Reader:
     """A function from uint8 images of any size to probabilities.
 
     Args:
@@ -220,7 +225,7 @@ def segment_with(network: Asked, refines: bool = False) -> Reader:
     return Reader(network, refines)
 
 
-def to_uint8(image: np.ndarray) -> np.ndarray:
+def unit_to_uint8(image: np.ndarray) -> np.ndarray:
     """[-1, 1] -> uint8, rounded."""
     values = tf.constant(np.asarray(image, np.float32))
     return preprocess.unit_to_uint8(values).numpy()

@@ -65,6 +65,8 @@ class NetworkConfig:
 class StageConfig:
     """One stage of the pyramid; `batch` is global over all replicas.
 
+    `reconstruction` is the weight of `losses.reconstruction`, which holds the
+    painted image to the real one.
     Critic and generator take every `thin`-th image of it: they cost more than
     the segmenter, which at coarse scales learns most from seeing much tissue.
     `critic_patch` and `segmenter_patch` are the sides in pixels of what their
@@ -163,10 +165,18 @@ class SegmenterConfig:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Weights of the loss terms (DESIGN section 4).
+    """Weights of the stages' loss terms (`models/stage.py`), and their bounds.
 
-    `restain` is the share of real images that stages' segmenters read in the
-    stain of another training tile.
+    A term without a weight here counts once. `unlabelled`: of the critic's
+    terms on pixels without a label. `confidence`: the probability from which
+    the teacher's class is a label for the critic there. `full_size`: of the L1
+    of pixels beside that of 2x2 averages (`losses.reconstruction`).
+    `coarse_noise`: largest deviation of the noise on the coarser image, in
+    an image's [-1, 1] (`coarse_view.py`). `synthetic`: of painted pairs in
+    the segmenter's loss; `consistency`: of its agreement with the teacher.
+    `restain`: the share of real images that stages' segmenters read in the
+    stain of another training tile. `class_weight_limit`: the largest weight
+    of a rare class (`losses.class_weights`).
     """
 
     unlabelled: float = ranged(1.0, 0, 100)
@@ -184,7 +194,11 @@ class LossConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """Adam for each of the three networks, and the average of weights."""
+    """Adam for each of the three networks, and the average of weights.
+
+    Rates are held, and fall to 0 over the last `decay_share` of a phase's
+    steps. `ema` is the average's decay a step (`averages.decay`).
+    """
 
     generator_rate: float = ranged(4e-4, 0, 1)
     critic_rate: float = ranged(4e-4, 0, 1)
@@ -202,6 +216,8 @@ class OptimizerConfig:
 class Config:
     """Everything that decides a run's weights, beside its data.
 
+    `labelled_share` is that of each batch, `noise_channels` are a level's of
+    the generators; `augment` is the stages' (segmenters have their own).
     `cache_mb` is the memory, in MiB, for the decoded tiles of each set, so
     twice it where there are unlabelled tiles.
     """

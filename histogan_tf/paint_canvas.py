@@ -90,7 +90,7 @@ def _stream(
 
     def paint(item: tuple[int, Box], ids: np.ndarray) -> np.ndarray:
         images = painter.stages(source, item[1], ids, brush.seed, style)
-        return canvas.to_uint8(images[-1])
+        return canvas.unit_to_uint8(images[-1])
 
     def write(item: tuple[int, Box], image: np.ndarray) -> None:
         writer.write(item[0], image)

@@ -28,12 +28,31 @@ def tiny() -> Config:
     python -m trainer.train --data D --run_dir R --preset tiny
     """
     small = _net(6, 8)
-    stage = StageConfig(8, 4, 6, 1.0, small, small, small)
-    segmenter = SegmenterConfig(16, 4, 4, network=small)
+    stage = StageConfig(
+        crop=8,
+        batch=4,
+        steps=6,
+        reconstruction=1.0,
+        generator=small,
+        critic=small,
+        segmenter=small,
+    )
+    segmenter = SegmenterConfig(crop=16, batch=4, steps=4, network=small)
     return Config(
         finest_mpp=5.0,
         noise_channels=2,
-        stages=(stage, StageConfig(16, 2, 4, 10.0, small, small, small)),
+        stages=(
+            stage,
+            StageConfig(
+                crop=16,
+                batch=2,
+                steps=4,
+                reconstruction=10.0,
+                generator=small,
+                critic=small,
+                segmenter=small,
+            ),
+        ),
         segmenter=segmenter,
         judge=segmenter.alone(),
         augment=_CALM,
@@ -52,22 +71,41 @@ def demo() -> Config:
         finest_mpp=2.5,
         stages=(
             StageConfig(
-                24, 16, 1200, 1.0,
-                _net(24, 48, 64), _net(24, 48, 64), _net(12, 24, 32),
+                crop=24,
+                batch=16,
+                steps=1200,
+                reconstruction=1.0,
+                generator=_net(24, 48, 64),
+                critic=_net(24, 48, 64),
+                segmenter=_net(12, 24, 32),
             ),
             StageConfig(
-                48, 4, 600, 10.0,
-                _net(24, 32), _net(24, 32, 48), _net(12, 24, 32),
+                crop=48,
+                batch=4,
+                steps=600,
+                reconstruction=10.0,
+                generator=_net(24, 32),
+                critic=_net(24, 32, 48),
+                segmenter=_net(12, 24, 32),
             ),
             StageConfig(
-                96, 2, 400, 10.0,
-                _net(16, 24), _net(16, 24, 32), _net(8, 16, 32),
+                crop=96,
+                batch=2,
+                steps=400,
+                reconstruction=10.0,
+                generator=_net(16, 24),
+                critic=_net(16, 24, 32),
+                segmenter=_net(8, 16, 32),
             ),
         ),
-        segmenter=SegmenterConfig(64, 8, 200, network=segmenter),
-        judge=SegmenterConfig(64, 8, 300, network=segmenter).alone(),
+        segmenter=SegmenterConfig(
+            crop=64, batch=8, steps=200, network=segmenter
+        ),
+        judge=SegmenterConfig(
+            crop=64, batch=8, steps=300, network=segmenter
+        ).alone(),
         augment=_CALM,
-    )  # fmt: skip
+    )
 
 
 def base() -> Config:
@@ -75,40 +113,61 @@ def base() -> Config:
 
     python -m trainer.train --data D --run_dir R --preset base
 
-    The time is a projection; no GPU was at hand to measure it. No score is
-    known.
+    The time is a projection, for want of a GPU. No score is known.
     """
     segmenter = _net(32, 64, 96, 128)
     return Config(
         finest_mpp=0.62,
         stages=(
             StageConfig(
-                48, 32, 30000, 1.0,
-                _net(48, 96, 128, blocks=2), _net(48, 96, 128),
-                _net(32, 64, 64),
+                crop=48,
+                batch=32,
+                steps=30000,
+                reconstruction=1.0,
+                generator=_net(48, 96, 128, blocks=2),
+                critic=_net(48, 96, 128),
+                segmenter=_net(32, 64, 64),
             ),
             StageConfig(
-                64, 32, 20000, 10.0,
-                _net(48, 64, blocks=2), _net(96, 160, 160), _net(32, 48, 64),
+                crop=64,
+                batch=32,
+                steps=20000,
+                reconstruction=10.0,
+                generator=_net(48, 64, blocks=2),
+                critic=_net(96, 160, 160),
+                segmenter=_net(32, 48, 64),
                 critic_patch=2,
             ),
             StageConfig(
-                128, 16, 20000, 10.0,
-                _net(32, 48), _net(64, 128, 160), _net(16, 32, 48),
+                crop=128,
+                batch=16,
+                steps=20000,
+                reconstruction=10.0,
+                generator=_net(32, 48),
+                critic=_net(64, 128, 160),
+                segmenter=_net(16, 32, 48),
                 critic_patch=2,
             ),
             StageConfig(
-                256, 8, 20000, 10.0,
-                _net(16, 32), _net(48, 64, 96), _net(32, 48, 64),
-                critic_patch=2, segmenter_patch=2,
+                crop=256,
+                batch=8,
+                steps=20000,
+                reconstruction=10.0,
+                generator=_net(16, 32),
+                critic=_net(48, 64, 96),
+                segmenter=_net(32, 48, 64),
+                critic_patch=2,
+                segmenter_patch=2,
             ),
         ),
-        segmenter=SegmenterConfig(256, 16, 20000, network=segmenter, patch=2),
+        segmenter=SegmenterConfig(
+            crop=256, batch=16, steps=20000, network=segmenter, patch=2
+        ),
         judge=SegmenterConfig(
-            256, 16, 10000, network=segmenter, patch=2
+            crop=256, batch=16, steps=10000, network=segmenter, patch=2
         ).alone(),
         augment=_CALM,
-    )  # fmt: skip
+    )
 
 
 def large() -> Config:
@@ -120,26 +179,44 @@ def large() -> Config:
     Never trained: time and score are unknown.
     """
     fine = StageConfig(
-        256, 16, 40000, 10.0,
-        _net(32, 48), _net(64, 96, 128), _net(32, 64, 96),
-        critic_patch=2, segmenter_patch=2,
-    )  # fmt: skip
-    coarse = StageConfig(
-        64, 64, 60000, 1.0,
-        _net(96, 128, 192, blocks=2), _net(96, 128, 192), _net(32, 64, 96),
-    )  # fmt: skip
-    middle = StageConfig(
-        128, 32, 40000, 10.0,
-        _net(64, 96, blocks=2), _net(128, 192, 256), _net(32, 64, 96),
+        crop=256,
+        batch=16,
+        steps=40000,
+        reconstruction=10.0,
+        generator=_net(32, 48),
+        critic=_net(64, 96, 128),
+        segmenter=_net(32, 64, 96),
         critic_patch=2,
-    )  # fmt: skip
+        segmenter_patch=2,
+    )
+    coarse = StageConfig(
+        crop=64,
+        batch=64,
+        steps=60000,
+        reconstruction=1.0,
+        generator=_net(96, 128, 192, blocks=2),
+        critic=_net(96, 128, 192),
+        segmenter=_net(32, 64, 96),
+    )
+    middle = StageConfig(
+        crop=128,
+        batch=32,
+        steps=40000,
+        reconstruction=10.0,
+        generator=_net(64, 96, blocks=2),
+        critic=_net(128, 192, 256),
+        segmenter=_net(32, 64, 96),
+        critic_patch=2,
+    )
     segmenter = _net(32, 64, 96, 128, 160)
     return Config(
         finest_mpp=0.25,
         stages=(coarse, middle, middle, fine, fine),
-        segmenter=SegmenterConfig(512, 16, 40000, network=segmenter, patch=2),
+        segmenter=SegmenterConfig(
+            crop=512, batch=16, steps=40000, network=segmenter, patch=2
+        ),
         judge=SegmenterConfig(
-            512, 16, 20000, network=segmenter, patch=2
+            crop=512, batch=16, steps=20000, network=segmenter, patch=2
         ).alone(),
         augment=_CALM,
     )

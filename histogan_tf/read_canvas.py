@@ -168,7 +168,9 @@ class _Work:
         if image is None:
             return None, None
         if any(path in self.writers for path in self.targets.shares.values()):
-            return self.reader.opinions(self.source, item[1], image)
+            return self.reader.labels_and_probabilities(
+                self.source, item[1], image
+            )
         return self.reader.labels(self.source, item[1], image), None
 
     def write(self, item: Item, made: Made) -> None:

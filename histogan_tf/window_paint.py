@@ -80,7 +80,7 @@ class WindowPainter:
         """
         window = Box(row, row + height, column, column + width)
         ids = self.mask_around(mask_source, window)
-        return canvas.to_uint8(
+        return canvas.unit_to_uint8(
             self.stages(mask_source, window, ids, seed, style)[-1]
         )
 

@@ -18,7 +18,7 @@ import tensorflow as tf
 from histogan_tf import canvas, halo, preprocess, regions, sources
 from histogan_tf.config import SegmenterConfig
 from histogan_tf.models import layers
-from histogan_tf.models.segmenter import Asked
+from histogan_tf.models.segmenter import SegmentationNetwork
 from histogan_tf.pyramid import Pyramid
 from histogan_tf.regions import Box, Layout, Need
 from histogan_tf.sources import Source
@@ -33,7 +33,7 @@ class WindowReader:
     finest stage's result box.
     """
 
-    def __init__(self, networks: Sequence[Asked], layout: Layout):
+    def __init__(self, networks: Sequence[SegmentationNetwork], layout: Layout):
         """Traces nothing yet; networks and needs are coarsest first."""
         self.networks, self.layout = networks, layout
         signature = [
@@ -42,11 +42,13 @@ class WindowReader:
             tf.TensorSpec([None, None, 3], tf.uint8),
         ]
         # Nothing here is for AutoGraph, which doubles the time of tracing.
-        self._name = tf.function(
-            self._names, input_signature=signature, autograph=False
+        self._label_graph = tf.function(
+            self._labels, input_signature=signature, autograph=False
         )
-        self._tell = tf.function(
-            self._tells, input_signature=signature, autograph=False
+        self._graph = tf.function(
+            self._labels_and_probabilities,
+            input_signature=signature,
+            autograph=False,
         )
 
     def surroundings(self, source: Source, window: Box) -> np.ndarray:
@@ -67,14 +69,16 @@ class WindowReader:
         Args:
           image: what `surroundings` gave, perhaps in another thread.
         """
-        return self._name(*self._places(source, window), image).numpy()
+        places = self._places(source, window)
+        return self._label_graph(*places, image).numpy()
 
-    def opinions(
+    def labels_and_probabilities(
         self, source: Source, window: Box, image: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """The same `labels`, and all probabilities, float32 [h, w, N]."""
-        ids, shares = self._tell(*self._places(source, window), image)
-        return ids.numpy(), shares.numpy()
+        places = self._places(source, window)
+        ids, probabilities = self._graph(*places, image)
+        return ids.numpy(), probabilities.numpy()
 
     def _places(
         self, source: Source, window: Box
@@ -83,10 +87,10 @@ class WindowReader:
         origin = np.array([box.top, box.left], np.int64)
         return regions.to_array(found), origin
 
-    def _names(self, boxes, origin, image):
-        return self._tells(boxes, origin, image)[0]
+    def _labels(self, boxes, origin, image):
+        return self._labels_and_probabilities(boxes, origin, image)[0]
 
-    def _tells(self, boxes, origin, image):
+    def _labels_and_probabilities(self, boxes, origin, image):
         logits = self._logits(boxes, origin, image)
         ids = tf.cast(tf.argmax(logits, -1, tf.int32), tf.uint8)
         return ids, tf.nn.softmax(logits)
@@ -103,19 +107,22 @@ class WindowReader:
             opinion = None
             if logits is not None:
                 before = 2 * start_of(boxes[index - 1, 0])
-                shares = tf.nn.softmax(logits)
-                opinion = cut(layers.double(shares), before, body)
+                coarse = tf.nn.softmax(logits)
+                opinion = cut(layers.double(coarse), before, body)
             found = network(seen, opinion)
             logits = cut(found, start_of(body), result)
         assert logits is not None, self.networks
         return logits[0]
 
 
-def of_segmenter(network: Asked, settings: SegmenterConfig) -> WindowReader:
+def of_segmenter(
+    network: SegmentationNetwork, settings: SegmenterConfig
+) -> WindowReader:
     """One segmenter alone, as `canvas.Reader` reads."""
     reach = halo.read_halo(settings.network, settings.patch)
     stride = network.stride
-    layout = Layout((Need(stride, reach, reach),), stride, 4 * stride)
+    border = canvas.segmenter_border(stride)
+    layout = Layout((Need(stride, reach, reach),), stride, border)
     return WindowReader([network], layout)
 
 

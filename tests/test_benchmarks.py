@@ -30,7 +30,7 @@ from histogan_tf.data import ingest, manifest, phantom
 from histogan_tf.data.ingest_settings import IngestSettings
 from histogan_tf.errors import InputError
 from trainer.loop import Phase
-from trainer.sources import Source
+from trainer.training_data import TrainingData
 
 
 class Counting(tf.keras.Model):
@@ -142,7 +142,7 @@ def test_a_damaged_file_of_figures_is_named(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def source(random_run, phantom_files, tmp_path_factory) -> Source:
+def source(random_run, phantom_files, tmp_path_factory) -> TrainingData:
     """A random run, two training and three test tiles."""
     folder = tmp_path_factory.mktemp("benchmark") / "records"
     data = ingest.ingest(
@@ -158,7 +158,7 @@ def source(random_run, phantom_files, tmp_path_factory) -> Source:
         )
     )
     run = run_dir.open_run(random_run)
-    return Source(run.config(), data, run)
+    return TrainingData(run.config(), data, run)
 
 
 def test_scores_table_and_chart(source, tmp_path, monkeypatch):

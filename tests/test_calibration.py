@@ -12,7 +12,7 @@ from histogan_tf.config import NetworkConfig
 from histogan_tf.models import layers
 from histogan_tf.models.segmenter import Segmenter, no_opinion
 from trainer import calibration
-from trainer.sources import Source
+from trainer.training_data import TrainingData
 
 CLASSES = 3
 
@@ -125,7 +125,7 @@ def source_of(known, counts):
         split={"train": types.SimpleNamespace(**made)}.get,
         shard_paths=lambda split, kind: [(split, *parts[kind])],
     )
-    source = Source(None, manifest, run)
+    source = TrainingData(None, manifest, run)
     object.__setattr__(source, "scale", lambda mpp: mpp)
     return source
 

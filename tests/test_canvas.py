@@ -111,4 +111,4 @@ def test_padding_mirrors_and_comes_off_again():
 
 def test_to_uint8_rounds_and_clips():
     values = np.array([-1.2, -1.0, 0.0, 0.5, 1.0, 7.0])
-    assert canvas.to_uint8(values).tolist() == [0, 0, 128, 191, 255, 255]
+    assert canvas.unit_to_uint8(values).tolist() == [0, 0, 128, 191, 255, 255]

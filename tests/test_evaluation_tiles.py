@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from histogan_tf import run_dir
-from histogan_tf.canvas import to_uint8
+from histogan_tf.canvas import unit_to_uint8
 from histogan_tf.data import images, manifest
 from histogan_tf.errors import InputError
 from histogan_tf.evaluation import tiles
@@ -96,7 +96,7 @@ def test_shrinking_fits_what_the_canvas_gives():
     assert small[0, 0, 0] == round((0 + 3 + 21 + 24) / 4)
     # The last block is the image's corner, mirrored.
     assert small[2, 3].tolist() == image[4, 6].tolist()
-    assert to_uint8(small / 127.5 - 1).tolist() == small.tolist()
+    assert unit_to_uint8(small / 127.5 - 1).tolist() == small.tolist()
 
 
 def test_shrinking_a_mask_counts_pixels():

@@ -8,14 +8,16 @@ from small_training import ingest_small, small_config
 
 from histogan_tf.config import NetworkConfig
 from histogan_tf.run_dir import RunDir
-from trainer import phases, sources
+from trainer import phases, training_data
 
 
 @pytest.fixture(scope="module")
 def source(phantom_files, tmp_path_factory):
     folder = tmp_path_factory.mktemp("phases")
     manifest = ingest_small(phantom_files, folder / "records")
-    return sources.Source(small_config(2), manifest, RunDir(folder / "run"))
+    return training_data.TrainingData(
+        small_config(2), manifest, RunDir(folder / "run")
+    )
 
 
 def test_phases_in_order(source):

@@ -10,7 +10,7 @@ from histogan_tf import run_dir, window_read
 from histogan_tf.canvas import segment_with
 from histogan_tf.data import colour, manifest
 from histogan_tf.data.dataset import Tiles
-from trainer import pseudo_labels, sources
+from trainer import pseudo_labels, training_data
 
 STYLE = np.zeros(6, np.float32)
 
@@ -24,7 +24,7 @@ def image(seed, height=24, width=20):
 def source(random_run):
     run = run_dir.open_run(random_run)
     nothing = manifest.Manifest("", 0, None, {})
-    return sources.Source(run.config(), nothing, run)
+    return training_data.TrainingData(run.config(), nothing, run)
 
 
 @pytest.fixture(scope="module")

@@ -1,16 +1,16 @@
-"""trainer.sources: which tiles of the records a run reads."""
+"""trainer.training_data: which tiles of the records a run reads."""
 
 import pytest
 
 from histogan_tf import run_dir
 from histogan_tf.data import manifest
-from trainer.sources import Source
+from trainer.training_data import TrainingData
 
 
 @pytest.fixture(scope="module")
 def source(random_run, phantom_records):
     run = run_dir.open_run(random_run)
-    return Source(run.config(), manifest.load(phantom_records), run)
+    return TrainingData(run.config(), manifest.load(phantom_records), run)
 
 
 def names(tiles):

@@ -146,7 +146,7 @@ def test_a_slide_is_read_all_ways_round(segment, slide, random_run, tmp_path):
     source, box = sources.from_array(image), Box(10, 45, 30, 77)
     reader = network.make()
     seen = reader.surroundings(source, box)
-    _, found = reader.opinions(source, box, seen)
+    _, found = reader.labels_and_probabilities(source, box, seen)
     whole = segment_networks.by_image(run, "segmenter", 8)(image)
     np.testing.assert_allclose(found, whole[10:45, 30:77], atol=1e-4)
     found = []

@@ -20,7 +20,7 @@ from histogan_tf.data import (
     slide_ingest,
     slides,
 )
-from trainer import sources
+from trainer import training_data
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_another_seed_another_order(folder):
 def test_tiles_feed_every_stage(folder):
     made = slide_ingest.ingest_slides(settings(folder)).manifest
     config = presets.tiny()
-    sources.check_data(config, made)
+    training_data.check_data(config, made)
     stored = made.split("train").labelled.images
     scale = dataset.Scale(config.stage_mpp(0), config.stage_mpp(0), 2)
     assert scale.mpp == 10.0

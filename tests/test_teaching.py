@@ -9,14 +9,16 @@ from small_training import ingest_small, small_config
 
 from histogan_tf.models import other_stain
 from histogan_tf.run_dir import RunDir
-from trainer import sources, teaching
+from trainer import teaching, training_data
 
 
 @pytest.fixture(scope="module")
 def source(phantom_files, tmp_path_factory):
     folder = tmp_path_factory.mktemp("phases")
     manifest = ingest_small(phantom_files, folder / "records")
-    return sources.Source(small_config(2), manifest, RunDir(folder / "run"))
+    return training_data.TrainingData(
+        small_config(2), manifest, RunDir(folder / "run")
+    )
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +28,7 @@ def random_source(random_run):
 
     run = run_dir.open_run(random_run)
     nothing = manifest.Manifest("", 0, None, {})
-    return sources.Source(run.config(), nothing, run)
+    return training_data.TrainingData(run.config(), nothing, run)
 
 
 def test_lessons_that_the_settings_ask_for(source, monkeypatch):

@@ -96,7 +96,7 @@ def check(reader, whole):
     source = sources.from_array(image())
     for box in BOXES:
         seen = reader.surroundings(source, box)
-        labels, found = reader.opinions(source, box, seen)
+        labels, found = reader.labels_and_probabilities(source, box, seen)
         expected = whole[box.slices(Box(0, 0, 0, 0))]
         assert found.shape == expected.shape and found.dtype == np.float32
         assert np.abs(found - expected).max() <= 1e-4

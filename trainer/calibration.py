@@ -20,17 +20,17 @@ import numpy as np
 import tensorflow as tf
 
 from histogan_tf import preprocess
-from histogan_tf.canvas import padding
+from histogan_tf.canvas import padding, segmenter_border
 from histogan_tf.data import dataset
 from histogan_tf.models import batch_norm
 from histogan_tf.models.segmenter import Segmenter, no_opinion, read_twice
-from trainer.sources import Source
+from trainer.training_data import TrainingData
 
 # Bounds the time and the memory that large sets take.
 _TILES, _SIDE = 64, 1024
 
 
-def images(source: Source, mpp: float) -> Iterator[np.ndarray]:
+def images(source: TrainingData, mpp: float) -> Iterator[np.ndarray]:
     """Up to 64 training tiles that the run knows, spread over all of them.
 
     Yields:
@@ -71,7 +71,7 @@ def calibrate(
     )
     def read(image):
         stride = max(2, twin.stride)
-        pad = padding(tf.shape(image)[1:], stride, 4 * stride)
+        pad = padding(tf.shape(image)[1:], stride, segmenter_border(stride))
         padded = preprocess.to_unit(pad.pad(image, 1))
         if refines:
             return read_twice(twin, padded, training=True)

@@ -38,10 +38,10 @@ class Phase:
     """One entry of the run's explicit list of phases.
 
     `batches(start, rows)` is the pipeline from step `start` on, of these rows
-    of each batch; `batch` counts the images of a step. `seed` (not 0)
-    decides the first weights, whatever was trained before; `work` is about
-    what a step costs, in any unit. `finish` completes the trained model,
-    which is saved after it; every worker calls it.
+    of each batch; `batch` counts the images of a step, `mpp` is their scale.
+    `seed` (not 0) decides the first weights, whatever was trained before;
+    `work` is about what a step costs, in any unit. `finish` completes the
+    trained model, which is saved after it; every worker calls it.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Phase:
     batch: int
     build: Callable[[], tf.keras.Model]
     batches: Callable[[int, range], tf.data.Dataset]
+    mpp: float = 1.0
     seed: int = 1
     work: float = 1.0
     finish: Callable[[tf.keras.Model], None] = lambda model: None

@@ -13,7 +13,7 @@ from histogan_tf.config import Config
 from histogan_tf.data.manifest import Manifest
 from histogan_tf.errors import InputError
 from histogan_tf.run_dir import RunDir
-from trainer import sources
+from trainer import training_data
 from trainer.team import Team
 
 
@@ -64,7 +64,7 @@ def _data(config: Config, manifest: Manifest) -> dict[str, Any]:
             for kind in ("labelled", "unlabelled")
         },
         "groups": {s: manifest.groups(s) for s in manifest.splits},
-        "styles": sources.styles(config, manifest),
+        "styles": training_data.styles(config, manifest),
     }
 
 

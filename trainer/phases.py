@@ -24,13 +24,15 @@ from histogan_tf.models.stage import StageModel
 from trainer import calibration, pseudo_labels, teaching
 from trainer.loop import Phase
 from trainer.pseudo_labels import Tell, silent
-from trainer.sources import Source
+from trainer.training_data import TrainingData
+
+Teach = Callable[[TrainingData, SegmenterConfig], Sequence[Lesson]]
 
 # Seeds of the phases after the stages, which take 0, 1, ...
 _SEGMENTER, _JUDGE, _SEEDS = 62, 63, 64
 
 
-def phases(source: Source, tell: Tell = silent) -> list[Phase]:
+def phases(source: TrainingData, tell: Tell = silent) -> list[Phase]:
     """All phases in the order of training.
 
     `tell` hears of work before a phase's first step.
@@ -62,7 +64,7 @@ def numbers(texts: Sequence[str], count: int) -> list[int]:
     return sorted({int(text) for text in texts})
 
 
-def stage_phase(source: Source, index: int) -> Phase:
+def stage_phase(source: TrainingData, index: int) -> Phase:
     """The phase of one stage of the pyramid."""
     config, stage = source.config, source.config.stages[index]
     name = run_dir.stage_name(index)
@@ -79,10 +81,11 @@ def stage_phase(source: Source, index: int) -> Phase:
         lambda: StageModel(
             config,
             index,
-            source.weights(),
+            source.class_weights(),
             teaching.view(source, config.losses.restain),
         ),
         _batches(source, config.stage_mpp(index), crops),
+        mpp=config.stage_mpp(index),
         seed=crops.seed + 1,
         work=cost,
         finish=_calibration(source, config.stage_mpp(index), index > 0),
@@ -90,17 +93,17 @@ def stage_phase(source: Source, index: int) -> Phase:
 
 
 def segmenter_phase(
-    source: Source,
+    source: TrainingData,
     name: str,
     settings: SegmenterConfig,
     salt: int,
-    teach: Callable[[Source, SegmenterConfig], Sequence[Lesson]] | None = None,
+    teach: Teach | None = None,
     tell: Tell = silent,
 ) -> Phase:
     """The phase of a segmenter by itself, at the finest scale.
 
     Args:
-      source: see `Source`.
+      source: see `TrainingData`.
       name: of its folder.
       settings: its own.
       salt: makes its seeds differ from other phases'.
@@ -134,6 +137,7 @@ def segmenter_phase(
             (teach or teaching.lessons_of)(source, settings),
         ),
         _batches(source, config.finest_mpp, crops, label),
+        mpp=config.finest_mpp,
         seed=crops.seed + 1,
         work=cost,
         finish=_calibration(source, config.finest_mpp),
@@ -156,7 +160,11 @@ def work(side: int, batch: int, networks: Sequence[NetworkConfig]) -> float:
 
 
 def _crops(
-    source: Source, size: int, batch: int, salt: int, augment: AugmentConfig
+    source: TrainingData,
+    size: int,
+    batch: int,
+    salt: int,
+    augment: AugmentConfig,
 ) -> CropSettings:
     labelled = labelled_count(batch, source.config.labelled_share)
     # 22 bits, as the crops' own seeds leave no room for more.
@@ -166,7 +174,7 @@ def _crops(
 
 
 def _calibration(
-    source: Source, mpp: float, refines: bool = False
+    source: TrainingData, mpp: float, refines: bool = False
 ) -> Callable[[tf.keras.Model], None]:
     """Fits the averaged segmenter to the tiles that the run knows."""
 
@@ -177,7 +185,7 @@ def _calibration(
     return finish
 
 
-def _labelled_by_judge(source: Source, tell: Tell) -> Tiles | None:
+def _labelled_by_judge(source: TrainingData, tell: Tell) -> Tiles | None:
     """Unlabelled tiles at the finest scale, as many as memory may hold."""
     tiles = source.fitting("unlabelled", source.config.finest_mpp)
     if tiles is None:
@@ -192,7 +200,7 @@ def _labelled_by_judge(source: Source, tell: Tell) -> Tiles | None:
 
 
 def _batches(
-    source: Source,
+    source: TrainingData,
     mpp: float,
     crops: CropSettings,
     label: Callable[[], Tiles | None] | None = None,

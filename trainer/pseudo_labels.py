@@ -25,11 +25,12 @@ from histogan_tf.canvas import segment_with
 from histogan_tf.data import colour, dataset
 from histogan_tf.data.dataset import Tiles
 from histogan_tf.models import other_stain, turned
+from histogan_tf.models.noise import Stream
 from histogan_tf.regions import Box
 from histogan_tf.sources import Source
 from histogan_tf.window_read import WindowReader
-from trainer import sources
 from trainer.canvas_masks import LARGE
+from trainer.training_data import TrainingData
 
 Tell = Callable[[str], None]
 # uint8 [H, W, 3] to probabilities, float32 [H, W, N].
@@ -37,7 +38,6 @@ Read = Callable[[np.ndarray], np.ndarray]
 
 _STAINS = 5
 _PART = 2048
-_STYLE = 3002  # stream of noise, see `teaching.painter`
 
 
 def silent(text: str) -> None:
@@ -78,14 +78,16 @@ class Teacher:
         self, image: np.ndarray, style: np.ndarray, place: int
     ) -> Iterator[np.ndarray]:
         seeds = np.arange(self.stains, dtype=np.int64) + place * self.stains
-        drawn = other_stain.drawn_styles(self.styles, seeds, _STYLE, 0.0)
+        drawn = other_stain.drawn_styles(
+            self.styles, seeds, Stream.JUDGED_STAIN, 0.0
+        )
         unit = preprocess.to_unit(image[None])
         for new in drawn:
             moved = colour.restain(unit, style[None], new[None])
             yield preprocess.unit_to_uint8(moved)[0].numpy()
 
 
-def teacher(source: sources.Source) -> Teacher:
+def teacher(source: TrainingData) -> Teacher:
     """That of a run whose judge is trained."""
     judge = run_dir.load_segmenter(source.run, "judge")
     windows = window_read.of_segmenter(judge, source.config.judge)
@@ -128,7 +130,9 @@ def bounded(
                 bottom, right = min(top + part, height), min(left + part, width)
                 box = Box(top, bottom, left, right)
                 seen = windows.surroundings(source, box)
-                row.append(windows.opinions(source, box, seen)[1])
+                row.append(
+                    windows.labels_and_probabilities(source, box, seen)[1]
+                )
             rows.append(np.concatenate(row, axis=1))
         return np.concatenate(rows)
 

@@ -181,15 +181,15 @@ def segment_slides_of(run: "RunDir", paths: list[pathlib.Path]) -> None:
 
     table, values = run.classes(), flags.FLAGS
     request = segment_slide.Request(
-        values.output,
-        values.mpp,
-        canvas_masks.checked_window(values.window),
-        values.tissue,
-        values.geojson,
-        values.probabilities,
-        values.skip_bad,
-        segmentation.object_classes(table, values.object_classes),
-        values.min_object_um2,
+        output=values.output,
+        mpp=values.mpp,
+        window=canvas_masks.checked_window(values.window),
+        tissue=values.tissue,
+        geojson=values.geojson,
+        probabilities=values.probabilities,
+        skip_bad=values.skip_bad,
+        outlined=segmentation.object_classes(table, values.object_classes),
+        min_object_um2=values.min_object_um2,
     )
     finished, skipped = list[dict[str, Any]](), list["UnreadableError"]()
 

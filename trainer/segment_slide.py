@@ -29,7 +29,7 @@ _OBJECT_PIXELS = 2**25
 _THUMBNAIL = 2048
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Request:
     """What is asked for; `mpp` None: what the slides state."""
 

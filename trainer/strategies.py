@@ -124,5 +124,3 @@ def prepare(precision: str, seed: int) -> None:
     # Not 0, which tf.data refuses; see loop.run.
     tf.keras.utils.set_random_seed(seed + 1)
     tf.config.experimental.enable_op_determinism()
-    for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)

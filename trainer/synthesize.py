@@ -188,11 +188,11 @@ def paint_canvases(
     if flags.FLAGS.stages:
         raise InputError("--stages: canvases have the finest stage alone")
     request = synthesize_canvas.Request(
-        flags.FLAGS.output,
-        flags.FLAGS.seed,
-        flags.FLAGS.samples,
-        canvas_masks.checked_window(flags.FLAGS.window),
-        flags.FLAGS.jpeg_quality,
+        output=flags.FLAGS.output,
+        first=flags.FLAGS.seed,
+        samples=flags.FLAGS.samples,
+        window=canvas_masks.checked_window(flags.FLAGS.window),
+        jpeg=flags.FLAGS.jpeg_quality,
     )
     made = list[dict[str, Any]]()
 

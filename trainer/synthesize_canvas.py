@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Style = Callable[[str, int], tuple[str, "np.ndarray"]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Request:
     """What is asked for; `first` is the seed of each mask's first image."""
 

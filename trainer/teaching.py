@@ -11,15 +11,14 @@ from histogan_tf.config import SegmenterConfig
 from histogan_tf.data.dataset import labelled_count
 from histogan_tf.models import lessons, other_stain
 from histogan_tf.models.lessons import Lesson, Paint
+from histogan_tf.models.noise import Stream
 from histogan_tf.models.other_stain import View
-from trainer.sources import Source
-
-_STYLE = 3001  # stream of noise, see `painter`
+from trainer.training_data import TrainingData
 
 
-def lessons_of(source: Source, settings: SegmenterConfig) -> list[Lesson]:
+def lessons_of(source: TrainingData, settings: SegmenterConfig) -> list[Lesson]:
     """The lessons that the settings ask for, labelled images first."""
-    weights = tf.constant(source.weights(), tf.float32)
+    weights = tf.constant(source.class_weights(), tf.float32)
     real = 1.0
     if not settings.pseudo_labels:
         # Then a part of the batch teaches nothing.
@@ -33,7 +32,7 @@ def lessons_of(source: Source, settings: SegmenterConfig) -> list[Lesson]:
     return out
 
 
-def painter(source: Source) -> Paint:
+def painter(source: TrainingData) -> Paint:
     """The trained pyramid's finest image as a function of masks.
 
     Each mask is painted in the stain of a training tile drawn by its seed
@@ -44,13 +43,15 @@ def painter(source: Source) -> Paint:
 
     def paint(mask: tf.Tensor, style: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         del style
-        drawn = other_stain.drawn_styles(styles, seed, _STYLE, jitter)
+        drawn = other_stain.drawn_styles(
+            styles, seed, Stream.PAINTED_STAIN, jitter
+        )
         return pyramid.paint(mask, drawn, seed)[-1]
 
     return paint
 
 
-def view(source: Source, share: float) -> View:
+def view(source: TrainingData, share: float) -> View:
     """What a segmenter sees: `share` of the images in another tile's stain."""
     if not share:
         return other_stain.as_it_is

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from histogan_tf.data.manifest import Manifest
     from trainer.bars import Bars
     from trainer.loop import Phase, Watcher
-    from trainer.sources import Source
     from trainer.team import Team
+    from trainer.training_data import TrainingData
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("data", None, "Folder of records that ingest wrote.")
@@ -161,22 +161,22 @@ def _train_on(manifest: "Manifest") -> None:
         opening,
         phases,
         pseudo_labels,
-        sources,
         strategies,
+        training_data,
     )
     from trainer.team import Team
 
-    config = sources.effective(settings(), manifest)
-    sources.check_data(config, manifest)
+    config = training_data.effective(settings(), manifest)
+    training_data.check_data(config, manifest)
     chosen = phases.numbers(FLAGS.stages, len(config.stages))
     strategies.prepare(config.precision, config.seed)
     _announce()
     strategy = strategies.STRATEGIES[FLAGS.strategy]()
-    sources.check_replicas(config, strategy.num_replicas_in_sync)
+    training_data.check_replicas(config, strategy.num_replicas_in_sync)
     team = Team(strategy)
     run = opening.open_run(FLAGS.run_dir, config, manifest, team)
     _tell(f"trains on {strategies.devices()}, {config.precision}")
-    source = sources.Source(config, manifest, run)
+    source = training_data.TrainingData(config, manifest, run)
     todo = phases.phases(source, _tell if team.lead else pseudo_labels.silent)
     if chosen:
         todo = [todo[k] for k in chosen]
@@ -228,22 +228,18 @@ def _train_phase(
 
 
 def _watch(
-    phase: "Phase", source: "Source", shown: "Bars", team: "Team"
+    phase: "Phase", source: "TrainingData", shown: "Bars", team: "Team"
 ) -> "Watcher":
     from histogan_tf import config_json
     from trainer import watching
 
     if not team.lead:
         return watching.Silent()
-    index = phase.name.removeprefix("stages/")
-    mpp = source.config.finest_mpp
-    if index.isdigit():
-        mpp = source.config.stage_mpp(int(index))
     table = source.manifest.classes
     return watching.Watch(
         phase,
         watching.Look(
-            source.sample("validation", "labelled", mpp, watching.SCORED),
+            source.sample("validation", "labelled", phase.mpp, watching.SCORED),
             table.names,
             table.palette(),
             FLAGS.look_every,

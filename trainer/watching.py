@@ -160,7 +160,7 @@ class Watch:
             tf.constant(tile["style"][None]),
             *self.model.coarse(batch),
         )
-        return canvas.to_uint8(painted[0].numpy())
+        return canvas.unit_to_uint8(painted[0].numpy())
 
 
 class Silent:
@@ -193,11 +193,8 @@ def centre(shape: tuple[int, ...], stride: int) -> tuple[slice, slice]:
 
 def true_mask(tile: Tile) -> np.ndarray:
     """uint8 class ids of a tile's soft labels; 255 where there are none."""
-    labels = tile["labels"]
-    winner = np.argmax(labels, axis=-1).astype(np.uint8)
-    # Of three classes or more the winner may have less than a half.
-    known = labels.sum(axis=-1, dtype=np.int32) >= 128
-    return np.where(known, winner, 255).astype(np.uint8)
+    shares = tf.constant(tile["labels"] / np.float32(255))
+    return preprocess.hard_mask(shares).numpy()
 
 
 def hyper_parameters(settings: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ import tensorflow as tf
 from histogan_tf.config import AugmentConfig
 from histogan_tf.data import colour
 from histogan_tf.models import noise
+from histogan_tf.models.noise import Stream
 from histogan_tf.preprocess import to_unit
 
 with warnings.catch_warnings():
@@ -27,7 +28,6 @@ with warnings.catch_warnings():
 
 Batch = dict[str, tf.Tensor]
 
-_PLACE, _TURN, _WARP, _STAIN, _ANGLE = 2001, 2002, 2003, 2004, 2006
 _KNOTS = 4
 
 
@@ -43,7 +43,7 @@ def crop(tile: Batch, seed: tf.Tensor, size: int, zoom: float) -> Batch:
     Returns:
       uint8-valued float32 image [c, c, 3] and labels [c, c, N], style, seed.
     """
-    draws = noise.uniform(seed[None], _PLACE, 3)[0]
+    draws = noise.uniform(seed[None], Stream.CROP_PLACE, 3)[0]
     both = tf.concat([tile["image"], tile["labels"]], axis=-1)
     shape = tf.shape(both)
     shortest = tf.minimum(shape[0], shape[1])
@@ -79,7 +79,9 @@ def augment(batch: Batch, settings: AugmentConfig) -> Batch:
         both = _bend(both, batch["seed"], settings)
     image, style = both[..., :3], batch["style"]
     if settings.stain > 0:
-        draws = noise.uniform(batch["seed"], _STAIN, colour.STYLE_SIZE)
+        draws = noise.uniform(
+            batch["seed"], Stream.CROP_STAIN, colour.STYLE_SIZE
+        )
         draws = (draws * 2.0 - 1.0) * 3.0**0.5
         image, style = colour.jitter(image, style, draws, settings.stain)
     return {
@@ -97,7 +99,7 @@ def _turn(both: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     tenth of the time of three reversals.
     """
     size, channels = both.shape[1], both.shape[-1]
-    draws = noise.uniform(seed, _TURN, 3)[..., None, None] < 0.5
+    draws = noise.uniform(seed, Stream.CROP_TURN, 3)[..., None, None] < 0.5
     row, column = tf.range(size)[:, None], tf.range(size)[None, :]
     swap = draws[:, 2]
     first, second = tf.where(swap, column, row), tf.where(swap, row, column)
@@ -139,7 +141,7 @@ def _bent(image: tf.Tensor, flow: tf.Tensor) -> tf.Tensor:
 def _elastic(seed: tf.Tensor, size: int) -> tf.Tensor:
     """Smooth displacement, deviation about 1: [B, size, size, 2]."""
     knots = tf.range(_KNOTS)
-    flow = noise.field(seed, _WARP, knots, knots, 2)
+    flow = noise.field(seed, Stream.CROP_WARP, knots, knots, 2)
     return tf.image.resize(flow, [size, size], "bicubic")
 
 
@@ -155,7 +157,8 @@ def _rotation(seed: tf.Tensor, size: int, most: float) -> tf.Tensor:
       float32 [B, size, size, 2], rows and columns; sources are mirrored into
       the image.
     """
-    angle = (2.0 * noise.uniform(seed, _ANGLE) - 1.0)[..., None] * most
+    draws = noise.uniform(seed, Stream.CROP_ANGLE)[..., None]
+    angle = (2.0 * draws - 1.0) * most
     middle = (size - 1) / 2
     place = tf.range(size, dtype=tf.float32) - middle
     row, column = place[None, :, None], place[None, None, :]

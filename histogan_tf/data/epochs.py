@@ -15,8 +15,8 @@ import tensorflow as tf
 
 from histogan_tf.data.remote import Place
 from histogan_tf.models import noise
+from histogan_tf.models.noise import Stream
 
-_ORDER = 2005  # stream of noise
 # Records that are shuffled among each other, and files that they come from:
 # two windows of tiles of 1024 px are about a gigabyte.
 _WINDOW, _FILES = 256, 8
@@ -56,5 +56,5 @@ def of_records(shards: Sequence[Place], seed: tf.Tensor) -> tf.data.Dataset:
 
 
 def _order(count: int, seed: tf.Tensor) -> tf.Tensor:
-    rank = noise.uniform(seed[None], _ORDER, count)[0]
+    rank = noise.uniform(seed[None], Stream.EPOCH_ORDER, count)[0]
     return tf.argsort(rank, stable=True)

@@ -8,8 +8,7 @@ again, as it is and blurred and noisy (conditioning augmentation, Ho et al.
 import tensorflow as tf
 
 from histogan_tf.models import layers, noise
-
-_AMOUNT, _NOISE, _BLUR = 1001, 1002, 1003
+from histogan_tf.models.noise import Stream
 
 
 def views(
@@ -23,8 +22,8 @@ def views(
     """
     seed, small = batch["seed"], layers.halve(batch["image"])
     clean = layers.double(small)
-    blur = noise.uniform(seed, _BLUR)[:, None, None]
+    blur = noise.uniform(seed, Stream.COARSE_BLUR)[:, None, None]
     small += blur * (layers.soften(small) - small)
-    amount = noise.uniform(seed, _AMOUNT)[:, None, None]
-    grain = noise.pixels(seed, _NOISE, small, 3)
+    amount = noise.uniform(seed, Stream.COARSE_AMOUNT)[:, None, None]
+    grain = noise.pixels(seed, Stream.COARSE_NOISE, small, 3)
     return clean, layers.double(small + limit * amount * grain)

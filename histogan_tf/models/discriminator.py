@@ -19,9 +19,8 @@ import tensorflow as tf
 from histogan_tf.config import NetworkConfig
 from histogan_tf.models import layers, noise
 from histogan_tf.models.fused import fused_exact
+from histogan_tf.models.noise import Stream
 from histogan_tf.models.spectral import SpectralBlock, SpectralConv
-
-_PLACE = 1031
 
 # Colour varies ten times as much as detail: a critic that saw both alike let
 # generators cover the stroma with a weave of 2 to 3 px.
@@ -46,7 +45,8 @@ def places(seed: tf.Tensor, patch: int) -> tf.Tensor | None:
     if patch == 1:
         return None
     # GPUs compare int32 on their host.
-    return tf.cast(noise.uniform(seed, _PLACE, 2) * float(patch), tf.int64)
+    draws = noise.uniform(seed, Stream.CRITIC_PLACE, 2)
+    return tf.cast(draws * float(patch), tf.int64)
 
 
 def moved(x: tf.Tensor, place: tf.Tensor, patch: int, sign: int) -> tf.Tensor:

@@ -16,8 +16,6 @@ import tensorflow as tf
 from histogan_tf.models import class_axis, neighbours
 from histogan_tf.models.fused import fused, fused_beside, is_fusing, is_loop
 
-layers = tf.keras.layers
-
 
 @fused
 def leaky(x: tf.Tensor) -> tf.Tensor:
@@ -165,7 +163,7 @@ class Conv(tf.keras.layers.Layer):
         self, width: int, size: int = 3, gain: float = 2.0, bias: bool = True
     ):
         super().__init__()
-        self.conv = layers.Conv2D(
+        self.conv = tf.keras.layers.Conv2D(
             width,
             size,
             padding="same",

@@ -17,13 +17,13 @@ import tensorflow as tf
 
 from histogan_tf.models import losses, noise, patches
 from histogan_tf.models.fused import looped
+from histogan_tf.models.noise import Stream
 from histogan_tf.models.other_stain import Batch, View, as_it_is
 
 Read = Callable[[tf.Tensor], tf.Tensor]
 Loss = Callable[[Read, Batch, tf.Tensor | None], tf.Tensor]
 Paint = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 
-_GRAIN, _PATCHES = 1022, 1026
 _PATCH = 32  # px
 
 
@@ -81,7 +81,9 @@ def consistent(grain: float, view: View = as_it_is) -> Loss:
 
     def loss(read, batch, teacher):
         image = view(batch)
-        noisy = image + grain * noise.pixels(batch["seed"], _GRAIN, image, 3)
+        noisy = image + grain * noise.pixels(
+            batch["seed"], Stream.STUDENT_GRAIN, image, 3
+        )
         where = losses.gaps(batch["labels"])
         return losses.consistency(read(noisy), teacher, where)
 
@@ -112,7 +114,9 @@ def painted(
         mask = losses.confident(mask, 0.0)
         seen, seed = view(some), some["seed"]
         image = tf.stop_gradient(paint(mask, some["style"], seed))
-        where = patches.smooth(seed, _PATCHES, mask, 1, _PATCH) > 0
+        where = (
+            patches.smooth(seed, Stream.PAINTED_PATCHES, mask, 1, _PATCH) > 0
+        )
         image = tf.where(where, tf.cast(image, seen.dtype), seen)
         # Paint is what its mask says; real tissue in a gap is unknown still.
         known = tf.reduce_sum(some["labels"], axis=-1, keepdims=True)
@@ -123,14 +127,14 @@ def painted(
 
 
 @looped
-def complete(labels: tf.Tensor, opinion: tf.Tensor) -> tf.Tensor:
-    """Masks without gaps: the opinion's winners where there is no label."""
+def complete(labels: tf.Tensor, teacher: tf.Tensor) -> tf.Tensor:
+    """Masks without gaps: the teacher's winners where there is no label."""
     gap = losses.gaps(labels)[..., None]
-    return labels + gap * losses.confident(opinion, 0.0)
+    return labels + gap * losses.confident(teacher, 0.0)
 
 
 @looped
-def sure(labels: tf.Tensor, opinion: tf.Tensor, threshold: float) -> tf.Tensor:
-    """The opinion's winners of at least `threshold`, only in the gaps."""
+def sure(labels: tf.Tensor, teacher: tf.Tensor, threshold: float) -> tf.Tensor:
+    """The teacher's winners of at least `threshold`, only in the gaps."""
     gap = losses.gaps(labels)[..., None]
-    return gap * losses.confident(opinion, threshold)
+    return gap * losses.confident(teacher, threshold)

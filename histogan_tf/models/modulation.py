@@ -12,8 +12,6 @@ import tensorflow as tf
 from histogan_tf.models.fused import fused, fused_beside, is_fusing
 from histogan_tf.models.layers import Conv, after, leaky, pixel_norm
 
-layers = tf.keras.layers
-
 
 @fused
 def modulated(x: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
@@ -29,8 +27,8 @@ class Modulation(tf.keras.layers.Layer):
 
     def __init__(self, width: int):
         super().__init__()
-        self.from_mask = layers.Conv2D(2 * width, 1)
-        self.from_style = layers.Dense(2 * width)
+        self.from_mask = tf.keras.layers.Conv2D(2 * width, 1)
+        self.from_style = tf.keras.layers.Dense(2 * width)
 
     def call(
         self, x: tf.Tensor, mask: tf.Tensor, style: tf.Tensor

@@ -12,6 +12,7 @@ The mixer is `lowbias32` (C. Wellons, "Prospecting for hash functions",
 2018), 32 bits carried in int64, which TensorFlow multiplies on CPU and GPU.
 """
 
+import enum
 import functools
 from collections.abc import Callable, Iterable
 
@@ -21,6 +22,41 @@ from histogan_tf.models.fused import is_loop, looped
 
 _MASK = 0xFFFFFFFF
 _SPREAD = 3**0.5
+
+
+@enum.unique
+class Stream(enum.IntEnum):
+    """What is drawn by an image's seed; generators have those below 1000.
+
+    A number says where a run's draws come from: one that changes makes
+    another run of the same seed.
+    """
+
+    # The coarser image that a stage sees (`coarse_view`).
+    COARSE_AMOUNT = 1001
+    COARSE_NOISE = 1002
+    COARSE_BLUR = 1003
+    # The coarser opinion that a stage's segmenter sees (`segmenter_loss`).
+    OPINION_SHOWN = 1011
+    OPINION_TRUST = 1012
+    OPINION_OTHER = 1013
+    # Another tile's stain (`other_stain`), and the share that gets it.
+    STAIN_TILE = 1021
+    STUDENT_GRAIN = 1022
+    STAIN_SHARE = 1025
+    PAINTED_PATCHES = 1026
+    # Where a critic's patches begin (`discriminator.places`).
+    CRITIC_PLACE = 1031
+    # Crops: from where, which way round, bent how (`augment`, `epochs`).
+    CROP_PLACE = 2001
+    CROP_TURN = 2002
+    CROP_WARP = 2003
+    CROP_STAIN = 2004
+    EPOCH_ORDER = 2005
+    CROP_ANGLE = 2006
+    # Stains of what the pyramid paints, and of what the judge reads.
+    PAINTED_STAIN = 3001
+    JUDGED_STAIN = 3002
 
 
 def _shift(x: tf.Tensor, bits: int | tf.Tensor) -> tf.Tensor:
@@ -60,7 +96,7 @@ def field(
 
     Args:
       seed: int64 [B], one per image.
-      stream: tells apart stages, levels and purposes; static, >= 0.
+      stream: tells apart stages, levels and purposes (`Stream`); static.
       rows, columns: integers [H] and [W], or [B, H] and [B, W] where each
         image has a place of its own; may be negative.
       channels: C, static.

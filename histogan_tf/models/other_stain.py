@@ -16,11 +16,11 @@ import tensorflow as tf
 from histogan_tf.data import colour
 from histogan_tf.models import noise
 from histogan_tf.models.fused import fused
+from histogan_tf.models.noise import Stream
 
 Batch = dict[str, tf.Tensor]
 View = Callable[[Batch], tf.Tensor]
 
-_STYLE, _SHARE = 1021, 1025
 _restain = fused(colour.restain)
 
 
@@ -43,8 +43,8 @@ def restained(styles: tf.Tensor, jitter: float, share: float) -> View:
 
     def view(batch: Batch) -> tf.Tensor:
         image, seed, old = batch["image"], batch["seed"], batch["style"]
-        new = drawn_styles(styles, seed, _STYLE, jitter)
-        other = noise.uniform(seed, _SHARE) < share
+        new = drawn_styles(styles, seed, Stream.STAIN_TILE, jitter)
+        other = noise.uniform(seed, Stream.STAIN_SHARE) < share
         return _restain(image, old, tf.where(other, new, old))
 
     return view

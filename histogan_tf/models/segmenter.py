@@ -19,8 +19,8 @@ from histogan_tf.config import NetworkConfig
 from histogan_tf.models import batch_norm, layers
 
 
-class Asked(Protocol):
-    """A segmenter, or what stands in for one: sizes divide by `stride`."""
+class SegmentationNetwork(Protocol):
+    """A `Segmenter`, or what stands in for one: sizes divide by `stride`."""
 
     classes: int
     stride: int
@@ -44,7 +44,7 @@ def no_opinion(image: tf.Tensor, classes: int) -> tf.Tensor:
 
 
 def read_twice(
-    network: Asked, image: tf.Tensor, training: bool = False
+    network: SegmentationNetwork, image: tf.Tensor, training: bool = False
 ) -> tf.Tensor:
     """Logits [B, H, W, N] of a stage by itself that refines opinions.
 

@@ -25,10 +25,10 @@ from histogan_tf.models import (
     patches,
 )
 from histogan_tf.models.fused import looped
+from histogan_tf.models.noise import Stream
 from histogan_tf.models.other_stain import View
 from histogan_tf.models.segmenter import Segmenter
 
-_SHOW, _PATCHES, _OTHER = 1011, 1012, 1013
 _PATCH = 8  # px
 
 
@@ -73,10 +73,10 @@ def simulated_opinion(batch: dict[str, tf.Tensor]) -> tf.Tensor:
     labels, seed = batch["labels"], batch["seed"]
     classes = labels.shape[-1]
     blurred = layers.double(layers.halve(_filled(labels)))
-    shown = tf.cast(noise.uniform(seed, _SHOW) < 0.5, tf.float32)
+    shown = tf.cast(noise.uniform(seed, Stream.OPINION_SHOWN) < 0.5, tf.float32)
     shown = (shown[:, 0] * losses.labelled(labels))[:, None, None, None]
-    trust = patches.smooth(seed, _PATCHES, labels, 1, _PATCH)
-    other = patches.smooth(seed, _OTHER, labels, classes, _PATCH)
+    trust = patches.smooth(seed, Stream.OPINION_TRUST, labels, 1, _PATCH)
+    other = patches.smooth(seed, Stream.OPINION_OTHER, labels, classes, _PATCH)
     return _blended(blurred, other, trust, shown)
 
 

@@ -18,8 +18,6 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import tensorflow_addons as tfa
 
-layers = tf.keras.layers
-
 
 class _SpectralNormalization(tfa.layers.SpectralNormalization):
     """Addons' wrapper, right on several replicas too.
@@ -45,7 +43,7 @@ class SpectralConv(tf.keras.layers.Layer):
     def __init__(self, width: int, size: int = 3):
         super().__init__()
         self.conv = _SpectralNormalization(
-            layers.Conv2D(width, size, padding="same"),
+            tf.keras.layers.Conv2D(width, size, padding="same"),
             dtype="float32",
             autocast=False,
         )

@@ -5,8 +5,8 @@ In: batches of `dataset.py`: image [B, c, c, 3] in [-1, 1]; labels
 seed int64 [B]. Out: trained weights and their exponential averages, which
 are what inference uses.
 
-Teacher forcing (DESIGN section 4): the coarser image of stage k > 0 is the
-real one (`coarse_view.py`), so that stages are independent of one another.
+The coarser image of stage k > 0 is the real one (`coarse_view.py`), as in
+LAPGAN (Denton et al. 2015), so that stages are independent of one another.
 
 Losses are sums over this replica's images divided by the global batch, so
 sums over replicas are the global loss. One forward pass updates critic and
@@ -143,9 +143,9 @@ class StageModel(tf.keras.Model):
         )
 
     def coarse(self, batch: Batch) -> tuple[tf.Tensor | None, tf.Tensor | None]:
-        """The real coarser image as it is and as it is seen, see there.
+        """The real coarser image as it is and as it is seen.
 
-        Both are None at stage 0.
+        As `coarse_view.views` has them; both are None at stage 0.
         """
         if self.index == 0:
             return None, None
@@ -221,18 +221,18 @@ class StageModel(tf.keras.Model):
         return {name: value[:: self.thin] for name, value in batch.items()}
 
     def complete(
-        self, labels: tf.Tensor, opinion: tf.Tensor
+        self, labels: tf.Tensor, teacher: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Masks without gaps, and the teacher's sure labels in the gaps."""
         threshold = self.loss_settings.confidence
-        sure = lessons.sure(labels, opinion, threshold)
-        return lessons.complete(labels, opinion), sure
+        sure = lessons.sure(labels, teacher, threshold)
+        return lessons.complete(labels, teacher), sure
 
     @fused_step
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """One update of all; this replica's share of each loss term."""
-        opinion, some = self.teach(batch, True), self.thinned(batch)
-        mask, sure = self.complete(some["labels"], opinion[:: self.thin])
+        teacher, some = self.teach(batch, True), self.thinned(batch)
+        mask, sure = self.complete(some["labels"], teacher[:: self.thin])
         with tf.GradientTape(persistent=True) as tape:
             terms, painted = self.adversarial_losses(some, mask, sure, True)
             critic_loss = losses.total(terms, "critic/")
@@ -240,7 +240,7 @@ class StageModel(tf.keras.Model):
         self._update(tape, critic_loss, "critic")
         self._update(tape, generator_loss, "generator")
         with tf.GradientTape() as tape:
-            more = self.segmenter_terms(batch, mask, painted, opinion, True)
+            more = self.segmenter_terms(batch, mask, painted, teacher, True)
             segmenter_loss = losses.total(more, "segmenter/")
         self._update(tape, segmenter_loss, "segmenter")
         self._update_averages()
@@ -248,17 +248,17 @@ class StageModel(tf.keras.Model):
 
     def test_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """The loss terms of a batch, nothing updated."""
-        opinion, some = self.teach(batch), self.thinned(batch)
-        mask, sure = self.complete(some["labels"], opinion[:: self.thin])
+        teacher, some = self.teach(batch), self.thinned(batch)
+        mask, sure = self.complete(some["labels"], teacher[:: self.thin])
         terms, painted = self.adversarial_losses(some, mask, sure, False)
-        return terms | self.segmenter_terms(batch, mask, painted, opinion)
+        return terms | self.segmenter_terms(batch, mask, painted, teacher)
 
     def segmenter_terms(
         self,
         batch: Batch,
         mask: tf.Tensor,
         painted: tf.Tensor,
-        opinion: tf.Tensor,
+        teacher: tf.Tensor,
         training: bool = False,
     ) -> dict[str, tf.Tensor]:
         """The segmenter's loss terms on real and painted images."""
@@ -270,7 +270,7 @@ class StageModel(tf.keras.Model):
             batch,
             shown,
             weights,
-            opinion,
+            teacher,
             self.view,
             training,
         )

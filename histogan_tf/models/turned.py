@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from histogan_tf.models import layers
-from histogan_tf.models.segmenter import Asked
+from histogan_tf.models.segmenter import SegmentationNetwork
 
 MOST = 8  # symmetries of the square
 
@@ -33,7 +33,7 @@ def turn_back(values: tf.Tensor, number: int) -> tf.Tensor:
     return tf.image.rot90(values, -number % 4)
 
 
-def shown(network: Asked, views: int) -> Asked:
+def shown(network: SegmentationNetwork, views: int) -> SegmentationNetwork:
     """The network, shown what it is asked about in the first `views` ways."""
     return Turned(network, views) if views > 1 else network
 
@@ -41,7 +41,7 @@ def shown(network: Asked, views: int) -> Asked:
 class Turned:
     """Called like the segmenter; `views` times the work."""
 
-    def __init__(self, network: Asked, views: int):
+    def __init__(self, network: SegmentationNetwork, views: int):
         """Asks the first `views` of the eight ways round, 1 to 8."""
         if not 1 <= views <= MOST:
             raise ValueError(f"views: {views}; use 1 to {MOST}")

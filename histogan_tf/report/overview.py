@@ -144,8 +144,8 @@ def _stages(facts: ReportFacts) -> Html:
             )
         )
     for name, part in (
-        ("Segmenter", config.segmenter),
         ("Judge", config.judge),
+        ("Segmenter", config.segmenter),
     ):
         crop = _length(part.crop, config.finest_mpp)
         scale, steps = f"{config.finest_mpp:g}", f"{part.steps:,}"

@@ -65,6 +65,6 @@ def _phases(config: Config) -> list[tuple[str, str, float]]:
     finest = config.finest_mpp
     return [
         *stages,
-        ("segmenter", "Segmenter", finest),
         ("judge", "Judge", finest),
+        ("segmenter", "Segmenter", finest),
     ]

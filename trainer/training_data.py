@@ -26,14 +26,14 @@ _TISSUE = 0.02
 
 
 @dataclass(frozen=True)
-class Source:
+class TrainingData:
     """What phases are made from."""
 
     config: Config
     manifest: Manifest
     run: RunDir
 
-    def weights(self) -> list[float]:
+    def class_weights(self) -> list[float]:
         """Class weights over the labelled training images."""
         return losses.class_weights(
             list(self.manifest.class_pixels("train")),
@@ -104,7 +104,7 @@ class Source:
         return Tiles(tiles, -(-count // step))
 
     def _size(self, images: Sequence[ImageInfo], mpp: float) -> int:
-        return sum(cached_bytes(i, mpp, self.scale(mpp)) for i in images)
+        return sum(cached_bytes(image, self.scale(mpp)) for image in images)
 
     @property
     def _room(self) -> int:
@@ -132,9 +132,9 @@ def styles(config: Config, manifest: Manifest) -> list[dict[str, Any]]:
     ]
 
 
-def cached_bytes(image: ImageInfo, mpp: float, scale: Scale) -> int:
-    """Memory of a decoded tile at `mpp`."""
-    pixels = image.height * image.width * (image.mpp / mpp) ** 2
+def cached_bytes(image: ImageInfo, scale: Scale) -> int:
+    """Memory of a decoded tile at a scale."""
+    pixels = image.height * image.width * (image.mpp / scale.mpp) ** 2
     return int(pixels * (3 + scale.classes))
 
 

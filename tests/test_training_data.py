@@ -9,7 +9,7 @@ import small_training
 from histogan_tf.data import classes
 from histogan_tf.data.manifest import ImageInfo, Kind, Manifest, Split
 from histogan_tf.errors import InputError
-from trainer import sources
+from trainer import training_data
 
 
 def of_one_image(mpp, pixels=8100):
@@ -23,10 +23,10 @@ def of_one_image(mpp, pixels=8100):
 def test_tiles_a_little_coarser_than_wanted_do():
     # As a scanner's 0.2527 for 0.25; the finest stage is at 5 um/px.
     config = small_training.small_config()
-    sources.check_data(config, of_one_image(5.054))
-    sources.check_data(config, of_one_image(5.149))
+    training_data.check_data(config, of_one_image(5.054))
+    training_data.check_data(config, of_one_image(5.149))
     with pytest.raises(InputError, match=r"a: 5\.2 um/px is coarser than"):
-        sources.check_data(config, of_one_image(5.2))
+        training_data.check_data(config, of_one_image(5.2))
 
 
 @pytest.mark.parametrize(
@@ -42,15 +42,15 @@ def test_tiles_of_glass_lend_no_stain(monkeypatch, shares, kept):
         (f"t{n}", np.full(6, n, np.float32), share)
         for n, share in enumerate(shares)
     ]
-    monkeypatch.setattr(sources.dataset, "styles", lambda *_: measured)
+    monkeypatch.setattr(training_data.dataset, "styles", lambda *_: measured)
     config = replace(small_training.small_config(), labelled_share=1.0)
-    found = sources.styles(config, of_one_image(5.0))
+    found = training_data.styles(config, of_one_image(5.0))
     assert [one["name"] for one in found] == kept
     assert found[0]["style"] == [float(kept[0][1])] * 6
 
 
 def test_masks_that_are_ignored_all_over_teach_nothing():
     config = small_training.small_config()
-    sources.check_data(config, of_one_image(5.0, 1))
+    training_data.check_data(config, of_one_image(5.0, 1))
     with pytest.raises(InputError, match="masks are ignored all over"):
-        sources.check_data(config, of_one_image(5.0, 0))
+        training_data.check_data(config, of_one_image(5.0, 0))
