@@ -26,7 +26,7 @@ from tensorflow_serving.apis import (
 )
 
 from serving import status, tensors
-from serving.limits import RequestLimits
+from serving.limits import UNLIMITED
 
 _WRITTEN = {
     types_pb2.DT_FLOAT,
@@ -41,8 +41,6 @@ _WRITTEN = {
     types_pb2.DT_UINT32,
     types_pb2.DT_UINT64,
 }
-# An answer is bounded by the model, not by the client.
-_NO_LIMITS = RequestLimits(*[2**62] * 4)
 # Powers of ten up to here are exact in float64.
 _EXACT = 22
 
@@ -160,7 +158,8 @@ def _values(name: str, proto: tensor_pb2.TensorProto) -> Any:
             "Failed to write JSON value for tensor type:"
             f" {tensors.type_name(proto.dtype)}"
         )
-    array = tensors.to_array(proto, name, _NO_LIMITS)
+    # An answer is bounded by the model, not by the client.
+    array = tensors.to_array(proto, name, UNLIMITED)
     if proto.dtype == types_pb2.DT_STRING:
         write = _base64 if name.endswith("_bytes") else _text
         flat = np.empty(array.size, object)

@@ -16,7 +16,7 @@ from serving import image_fields, image_headers, status
 from serving.image_fields import TooManyFieldsError
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class RequestLimits:
     """Limits of one request; each is at least 1.
 
@@ -98,3 +98,9 @@ class RequestLimits:
         # A message may begin as an image does, and be read as a message.
         found = [value, *image_fields.images(value, self.fields)]
         return sum(image_headers.decoded_pixels(one) or 0 for one in found)
+
+
+# Of what is the operator's or the model's own. All fields, also later ones.
+UNLIMITED = RequestLimits(
+    **{field.name: 2**62 for field in dataclasses.fields(RequestLimits)}
+)

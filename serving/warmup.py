@@ -20,7 +20,7 @@ from tensorflow_serving.apis import model_pb2, prediction_log_pb2
 from serving import servable as servables
 from serving import status
 from serving.classify import classify
-from serving.limits import RequestLimits
+from serving.limits import UNLIMITED
 from serving.manager import Handle
 from serving.multi_inference import multi_inference
 from serving.predict import predict
@@ -32,8 +32,6 @@ FILE = pathlib.Path("assets.extra") / "tf_serving_warmup_requests"
 MOST_RECORDS = 1000
 
 _LOG = logging.getLogger(__name__)
-# The file is the operator's own: what TensorFlow takes is allowed.
-_LIMITS = RequestLimits(2**31, 2**31, 2**31, 2**31)
 _METHODS: dict[str, Callable] = {
     "predict_log": predict,
     "classify_log": classify,
@@ -107,4 +105,5 @@ def _replay(manager: _Only, record: bytes, file: pathlib.Path) -> None:
             StatusCode.UNIMPLEMENTED,
             f"Unsupported log_type for warmup: {number}",
         )
-    _METHODS[kind](manager, getattr(log, kind).request, _LIMITS)
+    # The file is the operator's own: what TensorFlow takes is allowed.
+    _METHODS[kind](manager, getattr(log, kind).request, UNLIMITED)

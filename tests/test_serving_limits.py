@@ -1,5 +1,6 @@
 """serving.limits: what a request may ask for."""
 
+import dataclasses
 import struct
 import time
 
@@ -9,10 +10,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serving.limits import RequestLimits
+from serving.limits import UNLIMITED, RequestLimits
 from serving.status import ServingError
 
-SMALL = RequestLimits(10, 20, 5, 2, 100)
+SMALL = RequestLimits(
+    message_bytes=10,
+    tensor_elements=20,
+    repeated_elements=5,
+    repeated_strings=2,
+    decoded_pixels=100,
+    fields=1000,
+)
 
 
 def png(width, height):
@@ -141,11 +149,10 @@ def test_what_is_no_message_holds_no_image():
 
 
 def test_too_many_fields_beside_an_image():
-    limits = RequestLimits(fields=1000)
-    limits.check_images("x", [b"\x7a\x00" * 950 + KNOWN])
+    SMALL.check_images("x", [b"\x7a\x00" * 950 + KNOWN])
     with pytest.raises(ServingError, match="than 1000 fields, the limit"):
-        limits.check_images("x", [b"\x7a\x00" * 1000 + KNOWN])
-    limits.check_images("x", [b"\x7a\x00" * 5000])  # no image at all
+        SMALL.check_images("x", [b"\x7a\x00" * 1000 + KNOWN])
+    SMALL.check_images("x", [b"\x7a\x00" * 5000])  # no image at all
     start = time.monotonic()
     with pytest.raises(ServingError, match="than 262144 fields"):
         RequestLimits().check_images("x", [b"\x7a\x00" * 2**22 + KNOWN])
@@ -160,6 +167,10 @@ def test_a_bomb_is_refused_at_once():
     with pytest.raises(ServingError, match="750000000 pixels"):
         RequestLimits().check_images("image_bytes", [bomb])
     assert time.monotonic() - start < 0.1
+
+
+def test_unlimited_is_so_in_every_field():
+    assert set(dataclasses.asdict(UNLIMITED).values()) == {2**62}
 
 
 def test_a_limit_of_nothing_is_a_mistake():

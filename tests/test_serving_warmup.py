@@ -1,8 +1,12 @@
 """Warm-up requests, replayed before a model serves."""
 
+import struct
+
+import numpy as np
 import pytest
 import serving_models
 import tensorflow as tf
+from serving_doubles import FunctionServable, signature
 from serving_managers import QUICK, ask, eventually, put, started, states
 from tensorflow_serving.apis import (
     classification_pb2,
@@ -115,6 +119,24 @@ def test_failing_record(half):
     serving_models.warmup_records(folder, [predict_log(signature="s")])
     text = 'Serving signature key "s" not found.'
     refused("FAILED_PRECONDITION", text, model, folder)
+
+
+def test_records_may_ask_for_more_than_requests(tmp_path):
+    model = FunctionServable(
+        {"serving_default": signature({"x": "DT_STRING"}, {"y": "DT_INT64"})},
+        lambda feeds: {"y:0": np.array([len(feeds["x:0"])])},
+    )
+    png = bytearray(tf.io.encode_png(np.zeros((2, 2, 1), np.uint8)).numpy())
+    png[16:24] = struct.pack(">II", 2**14, 2**13)  # claims 2**27 pixels
+    log = predict_log()
+    # 100 copies are left out, which is more than 64, too.
+    log.predict_log.request.inputs["x"].CopyFrom(
+        tf.make_tensor_proto([bytes(png)], shape=[101])
+    )
+    serving_models.warmup_records(tmp_path, [log])
+    warmup.warm_up(model, tmp_path)
+    ((feeds, *_),) = model.calls
+    assert feeds["x:0"].tolist() == [bytes(png)] * 101
 
 
 def test_unsupported_kinds(half):
