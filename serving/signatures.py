@@ -120,27 +120,15 @@ def save(
 
 
 def open_networks(run: RunDir) -> Networks:
-    """Loads and builds the pyramid and the final segmenter.
+    """Loads the pyramid and the final segmenter.
 
     Raises:
-      InputError: a phase has no checkpoint.
+      InputError: a phase has no checkpoint, or one of other networks.
     """
     config, classes = run.config(), run.classes().count
     network, pyramid = run_dir.load_segmenter(run), run_dir.load_pyramid(run)
-    networks = Networks(
+    return Networks(
         Canvas(pyramid),
         segment_with(network),
         Scale(config.finest_mpp, config.stage_mpp(0), classes),
     )
-    # Restored weights arrive when a network is first called.
-    side = pyramid.multiple
-    pyramid.paint(
-        tf.zeros([1, side, side, classes]),
-        tf.zeros([1, 6]),
-        tf.zeros([1], tf.int64),
-    )
-    stride = network.stride
-    network(
-        tf.zeros([1, stride, stride, 3]), tf.zeros([1, stride, stride, classes])
-    )
-    return networks
