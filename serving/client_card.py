@@ -9,7 +9,7 @@ from typing import Any
 
 from histogan_tf.errors import InputError
 from serving.client_api import ServingClient
-from serving.client_tiles import Reach
+from serving.reach import Reach
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Card:
       classes: names, by class id.
       mpp: um/px of the images and masks that the model takes.
       style_mpp: um/px at which a style is measured.
-      read, paint: windows of the segmenting and of the generating signature.
+      read, paint: reach of the segmenting and of the generating signature.
       styles: styles of training images, by name.
       max_pixels: of one image or mask, halo included.
     """

@@ -1,7 +1,7 @@
 """Large images and masks in windows, joined without a seam.
 
 In: an image [H, W, ...], what a server takes at once, and the model's reach
-(`Reach`, from its model card). Out: the windows, and the joined result.
+(`reach.py`, from its model card). Out: the windows, and the joined result.
 
 Each window is read with `halo` pixels more on every side than are kept, and
 starts at a multiple of the network's stride; at the image's own border it ends
@@ -20,26 +20,7 @@ import numpy as np
 
 from histogan_tf import halo
 from histogan_tf.errors import InputError
-
-
-@dataclass(frozen=True)
-class Reach:
-    """Pixels around a pixel that it depends on, and the stride of windows."""
-
-    halo: int
-    multiple: int
-
-    def __post_init__(self) -> None:
-        if self.halo < 0 or self.multiple < 1:
-            raise InputError(
-                f"halo={self.halo}, multiple={self.multiple}: 0 or more and"
-                " 1 or more are allowed"
-            )
-
-    @property
-    def border(self) -> int:
-        """The halo, rounded up to the stride."""
-        return halo.rounded(self.halo, self.multiple)
+from serving.reach import Reach
 
 
 @dataclass(frozen=True)

@@ -131,15 +131,15 @@ def check_generate(call: Call, networks: Networks) -> None:
 
 def check_window(call: Call, networks: Networks) -> None:
     """A window against the crop of a larger one, by the library."""
-    canvas, window = networks.canvas, networks.paint_window
-    classes, multiple = networks.scale.classes, window.multiple
+    canvas, reach = networks.canvas, networks.paint_reach
+    classes, multiple = networks.scale.classes, reach.multiple
     row, column = 5 * multiple, -3 * multiple
-    side = 3 * multiple + 2 * window.halo
+    side = 3 * multiple + 2 * reach.halo
     mask = samples.mask_of(side, side, classes, 5)
     style = np.linspace(1, -1, colour.STYLE_SIZE, dtype=np.float32)[None]
     seed = np.array([7], np.int64)
     first = [
-        np.array([n - window.halo - multiple], np.int64) for n in (row, column)
+        np.array([n - reach.halo - multiple], np.int64) for n in (row, column)
     ]
     soft = preprocess.one_hot(mask[None], classes)
     larger = canvas.paint(soft, style, seed, *first)[-1][0]
@@ -151,7 +151,7 @@ def check_window(call: Call, networks: Networks) -> None:
         seed=seed,
         style=style,
     )["images"][0]
-    inside = slice(window.halo + multiple, window.halo + 2 * multiple)
+    inside = slice(reach.halo + multiple, reach.halo + 2 * multiple)
     wanted = preprocess.unit_to_uint8(larger[inside, inside]).numpy()
     _same_pixels("generate_window", found, wanted)
 

@@ -51,8 +51,8 @@ def write(
 
 def check_limit(networks: Networks, max_pixels: int) -> None:
     """Raises InputError unless the smallest window with its halo fits."""
-    window = networks.paint_window
-    least = (2 * window.halo + window.multiple) ** 2
+    reach = networks.paint_reach
+    least = (2 * reach.halo + reach.multiple) ** 2
     if max_pixels < least:
         raise InputError(
             f"--max_pixels {max_pixels}: the smallest window of"

@@ -25,14 +25,14 @@ import hashlib
 import json
 import pathlib
 import tomllib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from histogan_tf.files import atomic_write
 from histogan_tf.run_dir import RunDir
 from serving import model_card_page
 from serving.graphs import GraphFunction
-from serving.signatures import Networks, Window
+from serving.signatures import Networks
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FOLDER = pathlib.Path("assets.extra")
@@ -108,8 +108,8 @@ def card_of(
             name: _types(function) for name, function in graphs.items()
         },
         "windows": {
-            "segment": _window(networks.read_window),
-            "generate": _window(networks.paint_window),
+            "segment": asdict(networks.read_reach),
+            "generate": asdict(networks.paint_reach),
         },
         "limits": {"max_pixels": export.max_pixels},
         "warm_up": [list(size) for size in export.warm_up],
@@ -186,7 +186,3 @@ def _types(function: GraphFunction) -> dict[str, Any]:
 
 def _shape(spec: Any) -> list[int]:
     return [-1 if n is None else n for n in spec.shape.as_list()]
-
-
-def _window(window: Window) -> dict[str, int]:
-    return {"halo": window.halo, "multiple": window.multiple}

@@ -21,17 +21,10 @@ from histogan_tf.data.dataset import Scale
 from histogan_tf.run_dir import RunDir
 from serving.generate_signatures import GenerateSignatures
 from serving.graphs import STRINGS, GraphFunction, graph
+from serving.reach import Reach
 from serving.segment_signatures import SegmentSignatures
 
 DEFAULT = "segment"
-
-
-@dataclass(frozen=True)
-class Window:
-    """How to cut windows: pixels around them, and what they divide by."""
-
-    halo: int
-    multiple: int
 
 
 @dataclass(frozen=True)
@@ -43,19 +36,19 @@ class Networks:
     scale: Scale
 
     @property
-    def paint_window(self) -> Window:
-        """Windows of `generate_window`."""
+    def paint_reach(self) -> Reach:
+        """Of `generate_window`; its halo is whole strides."""
         pyramid = self.canvas.pyramid
-        reach = halo.paint_halo(pyramid.config)
-        return Window(halo.rounded(reach, pyramid.multiple), pyramid.multiple)
+        pixels = halo.paint_halo(pyramid.config)
+        return Reach(halo.rounded(pixels, pyramid.multiple), pyramid.multiple)
 
     @property
-    def read_window(self) -> Window:
-        """Windows of the segmenting signatures."""
+    def read_reach(self) -> Reach:
+        """Of the segmenting signatures; its halo is whole strides."""
         settings = self.canvas.pyramid.config.segmenter
-        reach = halo.read_halo(settings.network, settings.patch)
+        pixels = halo.read_halo(settings.network, settings.patch)
         stride = self.reader.network.stride
-        return Window(halo.rounded(reach, stride), stride)
+        return Reach(halo.rounded(pixels, stride), stride)
 
     def variables(self) -> list[tf.Variable]:
         """Every weight."""
@@ -82,7 +75,7 @@ def graphs_of(networks: Networks, max_pixels: int) -> dict[str, GraphFunction]:
     """
     segment = SegmentSignatures(networks.reader, networks.scale, max_pixels)
     generate = GenerateSignatures(
-        networks.canvas, networks.paint_window.halo, max_pixels
+        networks.canvas, networks.paint_reach.halo, max_pixels
     )
     graphs = segment.graphs() | generate.graphs()
     return graphs | {"serving_default": graphs[DEFAULT]}

@@ -17,7 +17,8 @@ from histogan_tf import halo, preprocess
 from histogan_tf.data import colour, png, records
 from histogan_tf.errors import InputError
 from serving import samples
-from serving.signatures import Networks, Window
+from serving.reach import Reach
+from serving.signatures import Networks
 
 FILE = pathlib.Path("assets.extra") / "tf_serving_warmup_requests"
 MOST = 1000  # records that TensorFlow Serving reads
@@ -57,7 +58,7 @@ def check_sizes(
         `generate_window`, with the halo.
     """
     for height, width in sizes:
-        tall, wide = _with_halo((height, width), networks.paint_window)
+        tall, wide = _with_halo((height, width), networks.paint_reach)
         if tall * wide > max_pixels:
             raise InputError(
                 f"--warmup_sizes {height}x{width}: with its halo a window of"
@@ -116,7 +117,7 @@ def _of_size(
     mask = samples.mask_of(height, width, classes, 0)
     tile = records.Tile("warm-up", image, mask, networks.scale.mpp)
     encoded = _strings(png.encode(image))
-    sides = _with_halo((height, width), networks.paint_window)
+    sides = _with_halo((height, width), networks.paint_reach)
     style = np.zeros((1, colour.STYLE_SIZE), np.float32)
     zero = np.zeros(1, np.int64)
     painting = {
@@ -145,10 +146,10 @@ def _of_size(
     ]
 
 
-def _with_halo(size: Size, window: Window) -> Size:
+def _with_halo(size: Size, reach: Reach) -> Size:
     """A window's size with its halo, once it is enlarged to the grid."""
     tall, wide = (
-        halo.aligned(0, side, window.multiple)[1] + 2 * window.halo
+        halo.aligned(0, side, reach.multiple)[1] + 2 * reach.halo
         for side in size
     )
     return tall, wide

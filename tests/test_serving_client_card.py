@@ -7,7 +7,7 @@ from serving_fake_model import CARD
 
 from histogan_tf.errors import InputError
 from serving import client_card
-from serving.client_tiles import Reach
+from serving.reach import Reach
 
 
 def test_the_fields_that_matter():

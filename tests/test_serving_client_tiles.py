@@ -5,7 +5,7 @@ import pytest
 
 from histogan_tf.errors import InputError
 from serving import client_tiles
-from serving.client_tiles import Reach
+from serving.reach import Reach
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (65, 31), (8, 200), (1, 1)])

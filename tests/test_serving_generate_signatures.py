@@ -14,14 +14,14 @@ STYLE = np.linspace(-1, 1, 6, dtype=np.float32)
 
 
 @pytest.fixture(scope="module")
-def window(random_networks):
-    return random_networks.paint_window
+def reach(random_networks):
+    return random_networks.paint_reach
 
 
 @pytest.fixture(scope="module")
-def graphs(random_networks, window):
+def graphs(random_networks, reach):
     canvas = random_networks.canvas
-    return GenerateSignatures(canvas, window.halo, LIMIT).graphs()
+    return GenerateSignatures(canvas, reach.halo, LIMIT).graphs()
 
 
 @pytest.fixture(scope="module")
@@ -111,8 +111,8 @@ def count_wrong(found, wanted):
     return (gap > 0).sum()
 
 
-def test_windows_are_crops_of_the_whole(graphs, canvas, window):
-    border, step = window.halo, window.multiple
+def test_windows_are_crops_of_the_whole(graphs, canvas, reach):
+    border, step = reach.halo, reach.multiple
     mask = samples.mask_of(2 * border + 60, 2 * border + 53, 3, 1)
     whole = canvas.synthesise(mask, STYLE, 9)[-1]
     size, rows, columns = (
@@ -135,8 +135,8 @@ def test_windows_are_crops_of_the_whole(graphs, canvas, window):
     assert wrong <= 1e-3 * found.size
 
 
-def test_a_window_at_an_odd_origin_once_it_is_aligned(graphs, canvas, window):
-    border, step = window.halo, window.multiple
+def test_a_window_at_an_odd_origin_once_it_is_aligned(graphs, canvas, reach):
+    border, step = reach.halo, reach.multiple
     mask = samples.mask_of(2 * border + 60, 2 * border + 60, 3, 2)
     whole = canvas.synthesise(mask, STYLE, 4)[-1]
     row, column, size = border + 3, border + 17, (13, 10)
@@ -154,8 +154,8 @@ def test_a_window_at_an_odd_origin_once_it_is_aligned(graphs, canvas, window):
     assert count_wrong(inside, wanted) <= 1e-2 * wanted.size
 
 
-def test_windows_left_of_the_origin(graphs, window):
-    border, step = window.halo, window.multiple
+def test_windows_left_of_the_origin(graphs, reach):
+    border, step = reach.halo, reach.multiple
     mask = samples.mask_of(2 * border + 8 * step, 2 * border + 8 * step, 3, 3)
     wide = paint_window(graphs, [mask], [-4 * step], [-4 * step], [1])[0]
     part = crop(
@@ -175,15 +175,15 @@ def test_windows_left_of_the_origin(graphs, window):
         (400, 0, "tiles"),
     ],
 )
-def test_bad_windows(graphs, window, more, row, text):
-    side = 2 * window.halo + more
+def test_bad_windows(graphs, reach, more, row, text):
+    side = 2 * reach.halo + more
     mask = np.zeros((side, side), np.uint8)
     with pytest.raises(tf.errors.InvalidArgumentError, match=text):
         paint_window(graphs, [mask], [row], [0], [0])
 
 
-def test_windows_of_unknown_classes(graphs, window):
-    side = 2 * window.halo + window.multiple
+def test_windows_of_unknown_classes(graphs, reach):
+    side = 2 * reach.halo + reach.multiple
     mask = np.full((side, side), 9, np.uint8)
     with pytest.raises(tf.errors.InvalidArgumentError, match="9 is no class"):
         paint_window(graphs, [mask], [0], [0], [0])

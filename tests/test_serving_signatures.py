@@ -30,7 +30,7 @@ def test_the_weights_are_those_that_the_library_loads(
 
 
 def test_windows_are_on_their_networks_grid(random_networks):
-    paint, read = random_networks.paint_window, random_networks.read_window
+    paint, read = random_networks.paint_reach, random_networks.read_reach
     assert paint.multiple == random_networks.canvas.pyramid.multiple == 4
     assert read.multiple == random_networks.reader.network.stride == 2
     assert paint.halo % 4 == read.halo % 2 == 0

@@ -46,8 +46,8 @@ def shapes(networks, sizes):
 
 def test_every_size_in_use(random_networks):
     found = shapes(random_networks, ((16, 24), (7, 9)))
-    border = 2 * random_networks.paint_window.halo
-    assert random_networks.paint_window.multiple == 4
+    border = 2 * random_networks.paint_reach.halo
+    assert random_networks.paint_reach.multiple == 4
     assert found == {
         "": [(16, 24, 3), (7, 9, 3)],
         "segment": [(16, 24, 3), (7, 9, 3)],
