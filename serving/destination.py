@@ -17,9 +17,8 @@ from dataclasses import dataclass
 
 from histogan_tf.errors import InputError
 from histogan_tf.files import atomic_directory, sync
-from serving.complete import is_complete
+from serving.export_layout import GRAPH, is_complete
 
-MODEL_FILE = "saved_model.pb"
 _ASIDE = ".rolled_back."
 _LARGEST = 2**63 - 1  # a version is an int64
 
@@ -97,7 +96,7 @@ class Destination:
             )
         if not is_complete(path):
             raise InputError(
-                f"{path}: no {MODEL_FILE} in it; a server would pass it over;"
+                f"{path}: no {GRAPH} in it; a server would pass it over;"
                 f" {self.listing()}"
             )
         if version not in served:
@@ -134,8 +133,8 @@ def check_export(path: pathlib.Path) -> int:
     Raises:
       InputError: it is no SavedModel, or its name is no version.
     """
-    if not (path / MODEL_FILE).is_file():
-        raise InputError(f"{path}: no {MODEL_FILE} in it; is it an export?")
+    if not is_complete(path):
+        raise InputError(f"{path}: no {GRAPH} in it; is it an export?")
     name = path.name
     if not (name.isascii() and name.isdecimal()):
         raise InputError(f"{path}: its name is the version; a number needed")

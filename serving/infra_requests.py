@@ -7,15 +7,12 @@ and difference.
 """
 
 import pathlib
-from collections.abc import Iterator
 
 import tensorflow as tf
-from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from serving import infra_answers
+from serving import infra_answers, warmup_records
 from serving.client_api import ServingClient
-
-WARM_UP = "assets.extra/tf_serving_warmup_requests"
+from serving.export_layout import WARM_UP
 
 
 class AnswerError(Exception):
@@ -41,7 +38,7 @@ def check_answers(
     """
     model = tf.saved_model.load(str(export))
     count = 0
-    for place, request in enumerate(_requests(export)):
+    for place, request in enumerate(warmup_records.read(export)):
         name = request.model_spec.signature_name
         inputs = {k: tf.make_ndarray(v) for k, v in request.inputs.items()}
         found = client.predict(name, inputs).outputs
@@ -55,13 +52,3 @@ def check_answers(
     if not count:
         raise AnswerError(f"{export / WARM_UP}: no Predict request to send")
     return count
-
-
-def _requests(export: pathlib.Path) -> Iterator[predict_pb2.PredictRequest]:
-    path = export / WARM_UP
-    if not path.is_file():
-        return
-    for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-        log = prediction_log_pb2.PredictionLog.FromString(record)
-        if log.HasField("predict_log"):
-            yield log.predict_log.request

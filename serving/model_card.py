@@ -30,12 +30,11 @@ from typing import Any
 
 from histogan_tf.files import atomic_write
 from histogan_tf.run_dir import RunDir
-from serving import model_card_page
+from serving import export_layout, model_card_page
 from serving.graphs import GraphFunction
 from serving.signatures import Networks
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-FOLDER = pathlib.Path("assets.extra")
 WEIGHTS_LICENCE = (
     "The weights are derived from the training data and inherit the terms of"
     " its licence; data for research only makes a model for research only."
@@ -132,12 +131,10 @@ def project(root: pathlib.Path) -> dict[str, str]:
 
 def write(folder: pathlib.Path, card: dict[str, Any]) -> None:
     """Writes both forms into a SavedModel's folder."""
-    target = folder / FOLDER
-    target.mkdir(exist_ok=True)
-    atomic_write(target / "model_card.json", to_text(card).encode())
-    atomic_write(
-        target / "model_card.md", model_card_page.to_markdown(card).encode()
-    )
+    (folder / export_layout.EXTRA).mkdir(exist_ok=True)
+    page = model_card_page.to_markdown(card)
+    atomic_write(folder / export_layout.CARD, to_text(card).encode())
+    atomic_write(folder / export_layout.CARD_PAGE, page.encode())
 
 
 def to_text(card: dict[str, Any]) -> str:

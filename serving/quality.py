@@ -23,9 +23,9 @@ from histogan_tf.data import manifest
 from histogan_tf.data.remote import Place
 from histogan_tf.errors import InputError
 from histogan_tf.metrics import segmentation
+from serving.export_layout import CARD
 from serving.thresholds import Scores
 
-CARD = "assets.extra/model_card.json"
 _BY_CLASS = ("dice", "iou", "image_dice", "image_iou")
 _OVERALL = (
     "mean_dice",

@@ -24,7 +24,7 @@ from tensorflow.python.framework import ops
 from tensorflow.python.saved_model import loader_impl
 
 from serving import status
-from serving.complete import is_complete
+from serving.export_layout import is_complete
 from serving.status import ServingError
 
 TAGS = ("serve",)

@@ -17,6 +17,7 @@ from absl import flags
 
 from histogan_tf import program
 from histogan_tf.errors import InputError
+from serving.export_layout import GRAPH
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 _TOO_MUCH = ("tensorflow_addons", "tensorflow_io")
@@ -63,7 +64,7 @@ def operations(folder: pathlib.Path) -> set[str]:
     from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf import saved_model_pb2
 
-    path = folder.absolute() / "saved_model.pb"
+    path = folder.absolute() / GRAPH
     try:
         model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
     except (OSError, DecodeError) as error:

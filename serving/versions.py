@@ -14,7 +14,7 @@ import re
 
 from tensorflow_serving.config import model_server_config_pb2
 
-from serving.complete import is_complete
+from serving.export_layout import is_complete
 
 _LOG = logging.getLogger(__name__)
 _DIGITS = re.compile(r"[0-9]+", re.ASCII)

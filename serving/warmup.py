@@ -20,6 +20,7 @@ from tensorflow_serving.apis import model_pb2, prediction_log_pb2
 from serving import servable as servables
 from serving import status
 from serving.classify import classify
+from serving.export_layout import MOST_WARM_UP, WARM_UP
 from serving.limits import UNLIMITED
 from serving.manager import Handle
 from serving.multi_inference import multi_inference
@@ -27,9 +28,6 @@ from serving.predict import predict
 from serving.regress import regress
 from serving.servable import Servable
 from serving.status import ServingError
-
-FILE = pathlib.Path("assets.extra") / "tf_serving_warmup_requests"
-MOST_RECORDS = 1000
 
 _LOG = logging.getLogger(__name__)
 _METHODS: dict[str, Callable] = {
@@ -56,9 +54,9 @@ def warm_up(servable: Servable, path: pathlib.Path) -> None:
 
     Raises:
       ServingError: a record cannot be read, is of a kind that cannot be
-        replayed, or fails; or there are more than MOST_RECORDS.
+        replayed, or fails; or there are more than MOST_WARM_UP.
     """
-    file = path / FILE
+    file = path / WARM_UP
     if not file.is_file():
         _LOG.info("No warmup data file found at %s", file)
         return
@@ -67,10 +65,10 @@ def warm_up(servable: Servable, path: pathlib.Path) -> None:
     for record in _records(file):
         _replay(manager, record, file)
         count += 1
-        if count > MOST_RECORDS:
+        if count > MOST_WARM_UP:
             raise status.invalid(
                 f"Number of warmup records exceeds the maximum"
-                f" ({MOST_RECORDS}) at {file}"
+                f" ({MOST_WARM_UP}) at {file}"
             )
     _LOG.info(
         "Finished reading warmup data for model at %s. Number of warmup"

@@ -17,11 +17,10 @@ from histogan_tf import halo, preprocess
 from histogan_tf.data import colour, png, records
 from histogan_tf.errors import InputError
 from serving import samples
+from serving.export_layout import MOST_WARM_UP, WARM_UP
 from serving.reach import Reach
 from serving.signatures import Networks
 
-FILE = pathlib.Path("assets.extra") / "tf_serving_warmup_requests"
-MOST = 1000  # records that TensorFlow Serving reads
 _PER_SIZE = 8
 
 Size = tuple[int, int]
@@ -64,7 +63,7 @@ def check_sizes(
                 f"--warmup_sizes {height}x{width}: with its halo a window of"
                 f" {tall}x{wide} pixels; --max_pixels {max_pixels} allows less"
             )
-    most = (MOST - 1) // _PER_SIZE
+    most = (MOST_WARM_UP - 1) // _PER_SIZE
     if len(sizes) > most:
         raise InputError(
             f"--warmup_sizes: {len(sizes)} sizes; {most} are allowed"
@@ -89,7 +88,7 @@ def write(
     Returns:
       How many records it holds.
     """
-    path = folder / FILE
+    path = folder / WARM_UP
     path.parent.mkdir(exist_ok=True)
     count = 0
     with tf.io.TFRecordWriter(os.fspath(path)) as writer:
@@ -103,10 +102,17 @@ def write(
 
 
 def read(folder: pathlib.Path) -> Iterator[predict_pb2.PredictRequest]:
-    """The requests of a SavedModel's warm-up file, in order."""
-    for record in tf.data.TFRecordDataset(os.fspath(folder / FILE)):
+    """The Predict requests of a SavedModel's warm-up file, in order.
+
+    Other kinds are passed over. Without a file there are none.
+    """
+    path = folder / WARM_UP
+    if not path.is_file():
+        return
+    for record in tf.data.TFRecordDataset(os.fspath(path)):
         log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
-        yield log.predict_log.request
+        if log.HasField("predict_log"):
+            yield log.predict_log.request
 
 
 def _of_size(

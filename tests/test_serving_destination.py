@@ -151,6 +151,9 @@ def test_check_export(export, tmp_path):
     assert destination.check_export(export) == 170
     with pytest.raises(InputError, match=r"base: no saved_model\.pb"):
         destination.check_export(export.parent)
+    graph = export / "saved_model.pb"
+    graph.rename(graph.with_suffix(".pbtxt"))
+    assert destination.check_export(export) == 170
     named = export.rename(tmp_path / "best")
     with pytest.raises(InputError, match="best: its name is the version"):
         destination.check_export(named)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import serving_models
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
@@ -69,6 +70,15 @@ def test_the_same_sizes_give_the_same_bytes(random_networks, tmp_path):
         assert warmup_records.write(tmp_path / name, made) == 9
     one, two = ((tmp_path / n / PLACE).read_bytes() for n in ("one", "two"))
     assert one == two
+
+
+def test_other_kinds_of_records_are_passed_over(tmp_path):
+    assert [*warmup_records.read(tmp_path)] == []
+    log = prediction_log_pb2.PredictionLog()
+    log.predict_log.request.model_spec.name = "m"
+    others = [prediction_log_pb2.PredictionLog(classify_log={}), type(log)()]
+    serving_models.warmup_records(tmp_path, [others[0], log, others[1]])
+    assert [*warmup_records.read(tmp_path)] == [log.predict_log.request]
 
 
 def test_sizes_of_texts():
