@@ -131,7 +131,8 @@ class ServingClient:
         Args:
           mask: uint8 [H, W] class ids.
           seed: the same seed gives the same pixels.
-          style: float32 [6], see `histogan_tf.data.colour`; unless
+          style: float32 [6], as of `histogan_tf.data.colour`; not read where
+            `reference` is given.
           reference: PNG or JPEG bytes of a tile whose stain is taken.
         """
         style = np.zeros(STYLE_SIZE) if style is None else style

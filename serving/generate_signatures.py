@@ -77,9 +77,10 @@ class GenerateSignatures:
         Args:
           mask_bytes: 8-bit grey PNGs of class ids [B]; sizes may differ.
           seed: int64 [B].
-          style: float32 [B, 6], see `data/colour.py`; used where
-          reference_bytes: [B] is "". Else PNG or JPEG bytes of a tile at the
-            run's finest um/px, whose stain is taken.
+          style: float32 [B, 6], as of `data/colour.py`; used where
+            `reference_bytes` is "".
+          reference_bytes: string [B]: "", or PNG or JPEG bytes of a tile at
+            the run's finest um/px, whose stain is taken.
         """
         checks = [_same_count(mask_bytes, seed, style, reference_bytes)]
         with tf.control_dependencies(checks):
@@ -100,7 +101,9 @@ class GenerateSignatures:
         seed: tf.Tensor,
         style: tf.Tensor,
     ) -> dict[str, tf.Tensor]:
-        """Masks with halo -> `images` uint8 [B, h, w, 3] without; see above.
+        """Masks with halo -> `images` uint8 [B, h, w, 3] without.
+
+        The module's docstring has the rule for windows.
 
         Args:
           masks: uint8 [B, h + 2 halo, w + 2 halo] class ids.

@@ -83,7 +83,7 @@ def started(
 def leash() -> list[str]:
     """Words before a command, so that it ends when this process is killed.
 
-    None where setpriv is missing.
+    [] where setpriv is missing; the command may then run on.
     """
     found = shutil.which("setpriv")
     return [found, "--pdeathsig", "TERM"] if found else []

@@ -61,7 +61,7 @@ def validate(export: pathlib.Path, settings: InfraSettings) -> Blessing:
 
     Args:
       export: BASE/<version>.
-      settings: see there.
+      settings: of the server, and how closely answers must agree.
 
     Returns:
       Reasons are why it may not be served.

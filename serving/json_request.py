@@ -16,7 +16,7 @@ from typing import Any
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import predict_pb2
 
-from serving import json_tensor, json_text, status
+from serving import inference, json_tensor, json_text, status
 from serving.json_tensor import Dense
 
 # Signature name -> number of a DataType by the name of each input.
@@ -182,13 +182,9 @@ def _check_same(first: Dense, found: Dense) -> None:
         )
     if found.shape != first.shape:
         raise status.invalid(
-            f"Expecting shape {_shape_text(first.shape)} but got:"
-            f" {_shape_text(found.shape)}"
+            f"Expecting shape {inference.shape_text(first.shape)} but got:"
+            f" {inference.shape_text(found.shape)}"
         )
-
-
-def _shape_text(shape: tuple[int, ...]) -> str:
-    return f"[{','.join(map(str, shape))}]"
 
 
 def from_columns(

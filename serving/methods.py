@@ -105,7 +105,6 @@ class Methods:
         self,
         manager: "ModelManager",
         request: get_model_metadata_pb2.GetModelMetadataRequest,
-        timeout: float | None = None,
     ) -> get_model_metadata_pb2.GetModelMetadataResponse:
         """The signatures of a model; needs no run of it."""
         return get_model_metadata(manager, request)

@@ -70,7 +70,7 @@ def card_of(
       run: the trained run.
       networks: its networks.
       graphs: of every signature, by name.
-      export: see there.
+      export: name, version, limit, warm-up sizes, metrics and licence.
 
     Raises:
       InputError: a file of the run is damaged.

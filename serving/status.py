@@ -1,8 +1,8 @@
 """How a request fails: a status code and TensorFlow Serving's own text.
 
 In: what went wrong. Out: `ServingError`, which gRPC and REST turn into their
-answers. Texts and codes are those of tensorflow/serving (shared/SERVING.md);
-clients match on them, so not a letter may differ.
+answers. Texts and codes are those of tensorflow/serving; clients match on
+them, so not a letter may differ.
 """
 
 from grpc import StatusCode

@@ -92,15 +92,6 @@ def to_array(
         raise _parsing_error(alias) from error
 
 
-def to_proto(
-    array: np.ndarray, as_content: bool = False
-) -> tensor_pb2.TensorProto:
-    """The tensor of an answer; arguments as of `fill_proto`."""
-    proto = tensor_pb2.TensorProto()
-    fill_proto(proto, array, as_content)
-    return proto
-
-
 def fill_proto(
     proto: tensor_pb2.TensorProto, array: np.ndarray, as_content: bool = False
 ) -> None:

@@ -1,4 +1,4 @@
-"""Batching over gRPC and REST: the rows of shared/SERVING.md about it."""
+"""Batching over gRPC and REST, as TensorFlow Serving does it."""
 
 import threading
 import time

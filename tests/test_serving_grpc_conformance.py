@@ -1,4 +1,4 @@
-"""gRPC as TensorFlow Serving: a test for each row of shared/SERVING.md."""
+"""gRPC as TensorFlow Serving answers it: a test for each rule."""
 
 import numpy as np
 import pytest

@@ -135,7 +135,7 @@ def test_labels(server, base):
 
 
 def test_labels_before_the_first_config():
-    # Ports open later: what SERVING.md says is seen in the process only.
+    # Ports open later: this is seen in the process only.
     request = predict_request(version_label="L")
     manager = ModelManager(ManagerSettings())
     with (

@@ -5,15 +5,17 @@ import json
 import ml_dtypes
 import numpy as np
 import pytest
+import tensorflow as tf
 from tensorflow_serving.apis import classification_pb2, regression_pb2
 
 from serving import json_answer
 from serving.status import ServingError
-from serving.tensors import to_proto
 
 
 def tensors(**arrays):
-    return {name: to_proto(np.asarray(a)) for name, a in arrays.items()}
+    return {
+        name: tf.make_tensor_proto(np.asarray(a)) for name, a in arrays.items()
+    }
 
 
 def strings(*values):

@@ -1,4 +1,4 @@
-"""serving.predict: a row of SERVING.md a test."""
+"""serving.predict: TensorFlow Serving's rules of Predict, one a test."""
 
 import grpc
 import numpy as np

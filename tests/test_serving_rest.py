@@ -1,4 +1,4 @@
-"""serving.rest and rest_routes: the REST rules of shared/SERVING.md."""
+"""serving.rest and rest_routes: TensorFlow Serving's REST rules."""
 
 import gzip
 import json

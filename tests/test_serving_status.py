@@ -5,7 +5,7 @@ from grpc import StatusCode
 
 from serving.status import ServingError
 
-# As in shared/SERVING.md.
+# As in TensorFlow Serving.
 HTTP = {
     "CANCELLED": 499,
     "UNKNOWN": 500,

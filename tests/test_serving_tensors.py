@@ -39,6 +39,12 @@ def proto(dtype=types_pb2.DT_FLOAT, shape=(), **values):
     return made
 
 
+def to_proto(array, as_content=False):
+    made = tensor_pb2.TensorProto()
+    tensors.fill_proto(made, array, as_content)
+    return made
+
+
 def same(found, array):
     assert found.dtype == array.dtype and found.shape == array.shape
     np.testing.assert_array_equal(found, array)
@@ -47,7 +53,7 @@ def same(found, array):
 @pytest.mark.parametrize("array", ARRAYS, ids=lambda a: a.dtype.name)
 def test_there_and_back(array):
     for as_content in (False, True):
-        made = tensors.to_proto(array, as_content)
+        made = to_proto(array, as_content)
         if array.dtype != object or not as_content:  # tf reads those not
             same(tf.make_ndarray(made), array)
         same(tensors.to_array(made, "x", LIMITS), array)
@@ -55,16 +61,16 @@ def test_there_and_back(array):
 
 
 def test_answers_fill_the_typed_fields():
-    made = tensors.to_proto(np.array([1.0, 2.0], np.float32))
+    made = to_proto(np.array([1.0, 2.0], np.float32))
     assert list(made.float_val) == [1, 2] and not made.tensor_content
-    made = tensors.to_proto(np.array([1.0, 2.0], np.float32), as_content=True)
+    made = to_proto(np.array([1.0, 2.0], np.float32), as_content=True)
     assert not made.float_val
     assert made.tensor_content == np.array([1, 2], "<f4").tobytes()
 
 
 def test_rows_of_a_transposed_array():
     array = np.arange(6, dtype=np.float32).reshape(2, 3).T
-    same(tf.make_ndarray(tensors.to_proto(array)), array)
+    same(tf.make_ndarray(to_proto(array)), array)
 
 
 def test_values_left_out_repeat_the_last():
