@@ -6,19 +6,19 @@ Large masks go in windows of any size, which fit together exactly
 (`generate_window`). Near the mask's own border, within the halo, they may
 differ from the same mask in one piece; `generate_signatures.py` says why.
 
-A style is that of `--style_from`, or is drawn from the training styles in the
-model card by the seed and the mask's name, as `trainer.synthesize` does.
+A style is that of `--style_from`, or is drawn by the seed and the mask's name
+from the styles in the model card. `trainer.synthesize` draws alike, but from
+all training styles: the same one unless the card has only some of them.
 """
 
 import functools
 import pathlib
-import zlib
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from histogan_tf import rescale
+from histogan_tf import rescale, styles
 from histogan_tf.data import images, png
 from histogan_tf.data.classes import IGNORE
 from histogan_tf.errors import InputError
@@ -102,9 +102,8 @@ class Generating:
                 f"{self.client.server}: the model tells no training styles;"
                 " state --style_from"
             )
-        rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
         names = list(self.card.styles)
-        chosen = names[int(rng.integers(len(names)))]
+        chosen = names[styles.drawn(name, seed, len(names))]
         vector = np.array(self.card.styles[chosen], np.float32)
         return Style(chosen, vector)
 
