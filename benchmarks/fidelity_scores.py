@@ -142,7 +142,7 @@ class Judge:
     ):
         self.table, self.mpp, self.images = run.classes(), mpp, images
         network = run_dir.load_segmenter(run, "judge")
-        self.segment = canvas.segment_with(network)
+        self.segment = canvas.Reader(network)
 
     def read(self, images: Sequence[np.ndarray]) -> dict[str, Any]:
         """Scores of what it reads, against the tiles' masks."""

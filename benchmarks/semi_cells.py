@@ -16,7 +16,7 @@ from benchmarks import machine, semi_data, semi_setup, timed_training
 from benchmarks.semi_methods import METHODS, OWN, Method, Work
 from benchmarks.semi_protocols import PROTOCOLS, Protocol
 from histogan_tf import config_json, run_dir
-from histogan_tf.canvas import segment_with
+from histogan_tf.canvas import Reader
 
 BOTH, VALIDATION = ("validation", "test"), ("validation",)
 
@@ -79,7 +79,7 @@ def run(
     network = (method or METHODS[cell.method])(work)
     seconds = time.monotonic() - start
     phases = timed_training.seconds(work.folder / "seconds.json")
-    read = segment_with(network)
+    read = Reader(network)
     rows = {
         split: protocol.score(
             read, getattr(fold, split), work.config.finest_mpp

@@ -212,19 +212,6 @@ class Reader:
         return tf.nn.softmax(inside)
 
 
-def segment_with(network: SegmentationNetwork, refines: bool = False) -> Reader:
-    """A function from uint8 images of any size to probabilities.
-
-    Args:
-      network: a segmenter.
-      refines: see `Reader`.
-
-    Returns:
-      Maps uint8 [H, W, 3] to float32 [H, W, N] by one segmenter alone.
-    """
-    return Reader(network, refines)
-
-
 def unit_to_uint8(image: np.ndarray) -> np.ndarray:
     """[-1, 1] -> uint8, rounded."""
     values = tf.constant(np.asarray(image, np.float32))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from histogan_tf import halo, run_dir
-from histogan_tf.canvas import Canvas, Reader, segment_with
+from histogan_tf.canvas import Canvas, Reader
 from histogan_tf.data.dataset import Scale
 from histogan_tf.run_dir import RunDir
 from serving.generate_signatures import GenerateSignatures
@@ -122,6 +122,6 @@ def open_networks(run: RunDir) -> Networks:
     network, pyramid = run_dir.load_segmenter(run), run_dir.load_pyramid(run)
     return Networks(
         Canvas(pyramid),
-        segment_with(network),
+        Reader(network),
         Scale(config.finest_mpp, config.stage_mpp(0), classes),
     )

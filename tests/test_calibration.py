@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from histogan_tf import preprocess
-from histogan_tf.canvas import padding, segment_with
+from histogan_tf.canvas import Reader, padding
 from histogan_tf.config import NetworkConfig
 from histogan_tf.models import layers
 from histogan_tf.models.segmenter import Segmenter, no_opinion
@@ -43,9 +43,9 @@ def padded(network, image):
 
 def test_one_tile_is_read_as_in_a_batch_of_its_own(network):
     (image,) = tiles((20, 28))
-    before = segment_with(network)(image)
+    before = Reader(network)(image)
     calibration.calibrate(network, [image])
-    found = segment_with(network)(image)
+    found = Reader(network)(image)
     full = padded(network, image)
     logits = network(full, no_opinion(full, CLASSES), training=True)
     wanted = tf.nn.softmax(logits)[0, 16:36, 16:44]

@@ -16,14 +16,14 @@ def made(random_canvas):
 @pytest.fixture(scope="module")
 def alone(random_run):
     network = run_dir.load_segmenter(run_dir.open_run(random_run))
-    return canvas.segment_with(network)
+    return canvas.Reader(network)
 
 
 def test_a_stage_that_refines_reads_twice(random_run):
     run = run_dir.open_run(random_run)
     network = run_dir.load_pyramid(run).stages[1].segmenter
     image = tissue(48, 64)
-    found = canvas.segment_with(network, refines=True)(image)
+    found = canvas.Reader(network, refines=True)(image)
     pad = 4 * network.stride
     padded = np.pad(image, [(pad, pad), (pad, pad), (0, 0)], "symmetric")
     unit = tf.constant(padded[None] / 127.5 - 1, tf.float32)
@@ -32,9 +32,9 @@ def test_a_stage_that_refines_reads_twice(random_run):
     opinion = layers.double(tf.constant(blocks.mean((2, 4))))
     wanted = tf.nn.softmax(network(unit, opinion))[0, pad:-pad, pad:-pad]
     np.testing.assert_allclose(found, wanted, atol=1e-5)
-    once = canvas.segment_with(network)(image)
+    once = canvas.Reader(network)(image)
     assert np.abs(once - found).max() > 1e-3
-    odd = canvas.segment_with(network, refines=True)(image[:33, :31])
+    odd = canvas.Reader(network, refines=True)(image[:33, :31])
     assert odd.shape == (33, 31, 3)
 
 

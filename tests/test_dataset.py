@@ -139,6 +139,17 @@ def test_resample_sizes(mpp, target, size):
     np.testing.assert_allclose(found, np.full((*size, 3), 7.0), rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "side, mpp, target",
+    # Halves of the first two are rounded down by float32 alone.
+    [(153, 0.25, 0.3), (300, 0.24, 9.6), (129, 0.5, 1.0), (3, 1.0, 100.0)],
+)
+def test_a_tiles_size_is_known_before_it_is_resampled(side, mpp, target):
+    image = tf.zeros([side, side, 1])
+    found = dataset.resample(image, tf.constant(mpp), target)
+    assert found.shape[0] == dataset.resampled_side(side, mpp, target)
+
+
 def test_resample_never_vanishes():
     found = dataset.resample(tf.ones([3, 3, 1]), tf.constant(1.0), 100.0)
     assert found.shape == (1, 1, 1)

@@ -79,15 +79,25 @@ def test_only_a_step_that_trains_is_compiled(bfloat16):
     assert compiled(graph) == 0
 
 
-def test_a_fused_step_may_stand_in_one_by_xla(monkeypatch):
-    """As with `--jit_compile`."""
+def by_xla(kind):
+    """Loss terms of a step that is one function by XLA; weights after it."""
+    model, example = kind(), batch()
+    terms = fused.compiled_whole(model.train_step)(example)
+    weights = [tf.reshape(v, [-1]) for v in model.trainable_variables]
+    found = {name: float(value) for name, value in terms.items()}
+    return found, tf.concat(weights, 0).numpy()
+
+
+def test_a_whole_step_by_xla_is_the_same(apart, monkeypatch):
     monkeypatch.setattr(fused, "LARGE", 4 * 8 * 8)
-    example, found = batch(), []
-    for jit in (False, True):
-        model = last_segmenter()
-        step = tf.function(model.train_step, jit_compile=jit, autograph=False)
-        terms = step(example)
-        found.append([*terms.values(), *model.trainable_variables])
-    for one, other in zip(*found, strict=True):
-        far = np.abs(one - other) > 1e-5
-        assert far.mean() < 0.01
+    terms, weights = by_xla(last_segmenter)
+    _, wanted, others = apart[last_segmenter]
+    assert terms == pytest.approx(wanted, rel=1e-5)
+    assert (np.abs(weights - others) > 1e-5).mean() < 0.005
+
+
+def test_a_whole_step_by_xla_in_bfloat16_is_nearly_the_same(apart, bfloat16):
+    terms, weights = by_xla(last_segmenter)
+    _, wanted, others = apart[last_segmenter]
+    assert terms == pytest.approx(wanted, rel=0.005)
+    assert (np.abs(weights - others) > 1e-4).mean() < 0.05

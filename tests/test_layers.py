@@ -50,10 +50,25 @@ def test_batch_norm_of_several_sends_one_message(monkeypatch):
 
     monkeypatch.setattr(type(context), "all_reduce", lambda _, *v: watched(*v))
     layer = batch_norm.BatchNorm()
+    layer.build(x.shape)
     found = layer._sync_calculate_mean_and_var(x, [0, 1, 2], False)
     for one, wanted in zip(found, tf.nn.moments(x, [0, 1, 2]), strict=True):
         np.testing.assert_allclose(one, wanted, rtol=1e-4)
     assert sent == [[2 * CHANNELS + 1]]
+
+
+def test_batch_norm_of_several_keeps_its_digits():
+    layer = batch_norm.BatchNorm()
+    layer.build([2, 32, 32, CHANNELS])
+    layer.moving_mean.assign([9.9] * CHANNELS)
+    x = 10.0 + 0.1 * features(2, 32, 32, CHANNELS)
+    _, found = layer._sync_calculate_mean_and_var(x, [0, 1, 2], False)
+    # Squares of 10 have seven digits, of which 0.01 would be left with four.
+    wanted = x.numpy().astype(float).var((0, 1, 2))
+    np.testing.assert_allclose(found, wanted, rtol=1e-4)
+    one = tf.fill([2, 32, 32, CHANNELS], 9.7)
+    _, found = layer._sync_calculate_mean_and_var(one, [0, 1, 2], False)
+    assert (found.numpy() >= 0).all() and (found.numpy() < 1e-4).all()
 
 
 def test_batch_norm_by_hand():

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from histogan_tf import run_dir, window_read
-from histogan_tf.canvas import segment_with
+from histogan_tf.canvas import Reader
 from histogan_tf.data import colour, manifest
 from histogan_tf.data.dataset import Tiles
 from trainer import pseudo_labels, training_data
@@ -41,7 +41,7 @@ def test_an_opinion_in_one_stain_is_what_the_judge_says(one_stain, source):
     found = one_stain.opinion(image(0), STYLE, 0)
     assert found.shape == (24, 20, 3) and found.dtype == np.float32
     np.testing.assert_allclose(found.sum(-1), 1, atol=1e-5)
-    judge = segment_with(run_dir.load_segmenter(source.run, "judge"))
+    judge = Reader(run_dir.load_segmenter(source.run, "judge"))
     np.testing.assert_allclose(found, judge(image(0)), atol=1e-6)
 
 
@@ -105,7 +105,7 @@ def test_symmetries_are_eight_and_come_back():
 
 def test_large_tiles_are_read_by_windows(source):
     judge = run_dir.load_segmenter(source.run, "judge")
-    whole = segment_with(judge)
+    whole = Reader(judge)
     windows = window_read.of_segmenter(judge, source.config.judge)
     large = image(3, 90, 70)
     asked = []

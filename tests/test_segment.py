@@ -18,7 +18,7 @@ from programs import run_program
 from shapely import geometry
 
 from histogan_tf import run_dir
-from histogan_tf.canvas import segment_with
+from histogan_tf.canvas import Reader
 from histogan_tf.data import images
 from histogan_tf.errors import InputError
 from trainer import segment_networks
@@ -132,7 +132,7 @@ def test_at_the_runs_own_scale_the_network_alone_decides(
     code, *_ = segment(images=pictures, output=tmp_path / "out", mpp=5.0)
     assert code == 0
     image = images.read_image(str(pictures).replace("[34]", "3"))
-    read = segment_with(run_dir.load_segmenter(run_dir.open_run(random_run)))
+    read = Reader(run_dir.load_segmenter(run_dir.open_run(random_run)))
     np.testing.assert_array_equal(
         images.read_mask_raw(tmp_path / "out" / "masks" / "tile_3.png"),
         read(image).argmax(-1),
@@ -148,7 +148,7 @@ def test_all_ways_round_the_mean_decides(
     )
     assert code == 0
     image = images.read_image(str(pictures).replace("[34]", "3"))
-    read = segment_with(run_dir.load_segmenter(run_dir.open_run(random_run)))
+    read = Reader(run_dir.load_segmenter(run_dir.open_run(random_run)))
     # Transposed or not, rows and columns either way.
     found = tifffile.imread(out / "probabilities" / "tile_3.tif")
     wanted = np.zeros_like(found)

@@ -11,7 +11,7 @@ from small_training import ingest_small, small_config
 from benchmarks import semi_parts
 from benchmarks.semi_cps import CrossModel
 from benchmarks.semi_methods import METHODS, Work
-from histogan_tf.canvas import segment_with
+from histogan_tf.canvas import Reader
 from histogan_tf.models import lessons, losses
 from histogan_tf.models.lessons import Lesson
 
@@ -40,7 +40,7 @@ def test_a_method_trains_once_and_reads_images(name, records, folder):
     work = make_work(records, folder, f"x_{name}")
     network = METHODS[name](work)
     image = np.random.default_rng(0).integers(0, 256, (24, 24, 3), np.uint8)
-    found = segment_with(network)(image)
+    found = Reader(network)(image)
     assert found.shape == (24, 24, 3) and np.isfinite(found).all()
     steps = tf.train.latest_checkpoint(
         str(work.folder / "segmenter" / "checkpoints")

@@ -87,10 +87,10 @@ def test_small_images_are_read_at_once():
 
 def test_a_real_segmenter_joins_within_the_stated_tolerance(random_run):
     from histogan_tf import run_dir
-    from histogan_tf.canvas import segment_with
+    from histogan_tf.canvas import Reader
 
     network = run_dir.load_segmenter(run_dir.open_run(random_run))
-    read = segment_with(network)
+    read = Reader(network)
     image = np.random.default_rng(2).integers(0, 256, (150, 131, 3), np.uint8)
     # 5x5 at each of two levels and the joins between them stay within 24 px.
     reach = Reach(24, network.stride)

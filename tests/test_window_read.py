@@ -57,7 +57,7 @@ def randomise(network):
 
 def test_the_final_segmenter():
     network, settings = alone()
-    whole = canvas.segment_with(network)(image())
+    whole = canvas.Reader(network)(image())
     assert whole.max() > 0.9  # so it has opinions that could differ
     reader = window_read.of_segmenter(network, settings)
     check(reader, whole)
@@ -66,8 +66,8 @@ def test_the_final_segmenter():
 def test_the_final_segmenter_several_ways_round():
     network, settings = alone()
     turned = Turned(network, 6)
-    whole = canvas.segment_with(turned)(image())
-    assert np.abs(whole - canvas.segment_with(network)(image())).max() > 0.1
+    whole = canvas.Reader(turned)(image())
+    assert np.abs(whole - canvas.Reader(network)(image())).max() > 0.1
     check(window_read.of_segmenter(turned, settings), whole)
 
 
@@ -106,7 +106,7 @@ def check(reader, whole):
 
 def test_less_than_the_halo_is_not_enough():
     network, settings = alone()
-    whole = canvas.segment_with(network)(image())
+    whole = canvas.Reader(network)(image())
     reader = window_read.of_segmenter(network, settings)
     reach = halo.read_halo(settings.network, settings.patch)
     short = window_read.Need(network.stride, reach // 4, reach // 4)

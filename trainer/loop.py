@@ -23,6 +23,7 @@ import tensorflow as tf
 
 from histogan_tf import checkpoints
 from histogan_tf.errors import InputError
+from histogan_tf.models.fused import compiled_whole
 from trainer.team import Team
 
 _NEVER = -1
@@ -271,7 +272,7 @@ def make_advance(
         return tf.stack([terms[name] for name in totals.names])
 
     if jit_compile:
-        shares = tf.function(shares, autograph=False, jit_compile=True)
+        shares = compiled_whole(shares)
 
     # Nothing in a step is for AutoGraph, which doubles the time of tracing.
     @tf.function(autograph=False)

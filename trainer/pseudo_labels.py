@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from histogan_tf import preprocess, run_dir, window_read
-from histogan_tf.canvas import segment_with
+from histogan_tf.canvas import Reader
 from histogan_tf.data import colour, dataset
 from histogan_tf.data.dataset import Tiles
 from histogan_tf.models import other_stain, turned
@@ -92,7 +92,7 @@ def teacher(source: TrainingData) -> Teacher:
     judge = run_dir.load_segmenter(source.run, "judge")
     windows = window_read.of_segmenter(judge, source.config.judge)
     return Teacher(
-        bounded(segment_with(judge), windows, LARGE, _PART),
+        bounded(Reader(judge), windows, LARGE, _PART),
         source.styles(),
         # A network is asked in what it knows only.
         _STAINS if source.config.judge.restain else 0,

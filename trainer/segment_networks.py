@@ -52,7 +52,7 @@ def by_image(
     if name == PYRAMID:
         whole = canvas.Canvas(run_dir.load_pyramid(run))
         return lambda image: whole.segment(image)[-1]
-    return canvas.segment_with(turned.shown(run_dir.load_segmenter(run), views))
+    return canvas.Reader(turned.shown(run_dir.load_segmenter(run), views))
 
 
 def by_window(run: "RunDir", name: str, views: int) -> Network:

@@ -23,7 +23,6 @@ With --runner beam canvases are spread over Apache Beam's workers; same bytes.
 
 import json
 import pathlib
-import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -224,7 +223,7 @@ def style_source(run: "RunDir") -> Style:
     """
     import numpy as np
 
-    from histogan_tf import rescale
+    from histogan_tf import rescale, styles
     from histogan_tf.data import images
 
     source = flags.FLAGS.style_from
@@ -244,8 +243,7 @@ def style_source(run: "RunDir") -> Style:
         )
 
     def draw(name: str, seed: int) -> tuple[str, "np.ndarray"]:
-        rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-        chosen = pool[int(rng.integers(len(pool)))]
+        chosen = pool[styles.drawn(name, seed, len(pool))]
         return chosen["name"], np.asarray(chosen["style"], np.float32)
 
     return draw

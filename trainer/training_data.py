@@ -193,7 +193,8 @@ def _check_sizes(kind: Kind, mpp: float, crop: int) -> None:
                 f"{image.name}: {image.mpp} um/px is coarser than the"
                 f" {mpp} um/px wanted; raise finest_mpp"
             )
-        side = round(min(image.height, image.width) * image.mpp / mpp)
+        shorter = min(image.height, image.width)
+        side = dataset.resampled_side(shorter, image.mpp, mpp)
         if side < crop:
             raise InputError(
                 f"{image.name}: {image.width}x{image.height} px at"

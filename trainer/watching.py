@@ -59,7 +59,7 @@ class Watch:
         folder = self.phase.folder / "events"
         self.writer = tf.summary.create_file_writer(str(folder))
         self.bars.begin(self.phase, step)
-        self.segment = canvas.segment_with(
+        self.segment = canvas.Reader(
             model.average_segmenter, getattr(model, "index", 0) > 0
         )
         with self.writer.as_default(step=step):

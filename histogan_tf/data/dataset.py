@@ -167,6 +167,12 @@ def at_scale(tile: dict[str, tf.Tensor], scale: Scale) -> dict[str, tf.Tensor]:
     }
 
 
+def resampled_side(side: int, mpp: float, target: float) -> int:
+    """How many px `resample` makes of a side: rounded in float32, as there."""
+    exact = np.float32(side) * np.float32(mpp) / np.float32(target)
+    return max(1, int(np.round(exact)))
+
+
 def resample(image: tf.Tensor, mpp: tf.Tensor, target: float) -> tf.Tensor:
     """Area average of [H, W, C] from `mpp` to `target` um/px, float32."""
     size = tf.cast(tf.shape(image)[:2], tf.float32) * mpp / target

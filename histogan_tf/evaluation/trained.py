@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from histogan_tf import run_dir
-from histogan_tf.canvas import Canvas, segment_with
+from histogan_tf.canvas import Canvas, Reader
 from histogan_tf.data.classes import IGNORE, ClassTable
 from histogan_tf.models.turned import Turned
 from histogan_tf.run_dir import RunDir
@@ -70,11 +70,11 @@ def open_trained(run: RunDir, views: int = 1) -> Trained:
     )
     return Trained(
         Canvas(run_dir.load_pyramid(run)),
-        segment_with(segmenter),
-        segment_with(judge),
+        Reader(segmenter),
+        Reader(judge),
         run.classes(),
         views,
-        segment_with(Turned(segmenter, views)) if views > 1 else None,
+        Reader(Turned(segmenter, views)) if views > 1 else None,
     )
 
 

@@ -66,6 +66,10 @@ class BatchNorm(tf.keras.layers.BatchNormalization):
         assert not keep_dims and mask is None, "never asked for here"
         context = tf.distribute.get_replica_context()
         count = tf.cast(tf.size(x), tf.float32) / float(x.shape[-1])
+        # The same on all replicas; squares of what is far from zero would
+        # leave nothing of a small variance.
+        near = tf.convert_to_tensor(self.moving_mean)
+        x -= near
         parts = [
             tf.reduce_sum(x, reduction_axes),
             tf.reduce_sum(tf.square(x), reduction_axes),
@@ -75,7 +79,8 @@ class BatchNorm(tf.keras.layers.BatchNormalization):
             tf.distribute.ReduceOp.SUM, tf.concat(parts, 0)
         )
         mean, square = tf.split(total[:-1] / total[-1], 2)
-        return mean, square - tf.square(mean)
+        variance = tf.maximum(square - tf.square(mean), 0.0)
+        return near + mean, variance
 
 
 class NormedConv(tf.keras.layers.Layer):

@@ -13,8 +13,8 @@ again, which is cheaper than to keep what they came from.
 In float32 for large batches only: small ones lose more by the loops' calls
 than they gain (WORKSPACE_NOTES.md). Not outside training: every size would be
 compiled anew, and a server may lack the compiler. Not on GPUs, where XLA wants
-parts of CUDA that may be missing; there `--jit_compile` compiles the whole
-step.
+parts of CUDA that may be missing. Nor in a step that XLA compiles as a whole
+(`compiled_whole`, for `--jit_compile`): it makes loops of its own.
 """
 
 import contextlib
@@ -31,9 +31,9 @@ _T = TypeVar("_T")
 # Pixels of a replica's batch from which float32 is fused too, as 8 of 128 px.
 LARGE = 2**17
 # Each thread's `mode`: its compiled functions while it fuses, `_LOOP` while it
-# traces one of them.
+# traces one of them, `_WHOLE` while it traces a step that is one.
 _thread = threading.local()
-_LOOP = object()
+_LOOP, _WHOLE = object(), object()
 
 
 @contextlib.contextmanager
@@ -57,6 +57,9 @@ def fusing(pixels: int = 0) -> Iterator[None]:
     Args:
       pixels: of all images of a replica's step; 0 where it is not known.
     """
+    if is_whole():
+        yield
+        return
     precision = tf.keras.mixed_precision.global_policy().compute_dtype
     pays = precision == "bfloat16" or pixels >= LARGE
     gpus = tf.config.list_logical_devices("GPU")
@@ -87,6 +90,21 @@ def is_fusing() -> bool:
 def is_loop() -> bool:
     """Whether what is traced becomes a loop of its own."""
     return getattr(_thread, "mode", None) is _LOOP
+
+
+def is_whole() -> bool:
+    """Whether what is traced is part of a step that XLA compiles."""
+    return getattr(_thread, "mode", None) is _WHOLE
+
+
+def compiled_whole(step: Callable[_P, _T]) -> Callable[_P, _T]:
+    """`step` by XLA, compiled once for each shape; nothing is apart in it."""
+
+    def call(*args: _P.args, **more: _P.kwargs) -> _T:
+        with _mode(_WHOLE):
+            return step(*args, **more)
+
+    return tf.function(call, autograph=False, jit_compile=True)
 
 
 def fused(function: Callable[_P, tf.Tensor]) -> Callable[_P, tf.Tensor]:

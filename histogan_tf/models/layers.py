@@ -14,7 +14,13 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from histogan_tf.models import class_axis, neighbours
-from histogan_tf.models.fused import fused, fused_beside, is_fusing, is_loop
+from histogan_tf.models.fused import (
+    fused,
+    fused_beside,
+    is_fusing,
+    is_loop,
+    is_whole,
+)
 
 
 @fused
@@ -93,6 +99,11 @@ def double(x: tf.Tensor) -> tf.Tensor:
     """Bilinear, half-pixel centres: [B, H, W, C] -> [B, 2H, 2W, C]."""
     if _as_loops(x):
         return neighbours.double(x)
+    if is_whole():
+        # XLA takes the pixels of the resize's gradient one after the other on
+        # GPUs, and would leave that in float32 whatever the maps are in.
+        exact = neighbours.double(tf.cast(x, tf.float32))
+        return tf.cast(exact, x.dtype)
     size = tf.shape(x)
     big = tf.image.resize(x, [2 * size[1], 2 * size[2]], "bilinear")
     return tf.cast(big, x.dtype)
