@@ -125,14 +125,11 @@ def test_sets_of_other_number_and_size():
     json.dumps(dataclasses.asdict(found), allow_nan=False)
 
 
-def test_floor_is_below_a_real_difference():
-    real = textures(8, 0)
-    floor = wasserstein.floor(real, QUICK, splits=3)
-    flat = [np.full_like(x, 90) + (x > 127) * np.uint8(60) for x in real]
-    far = wasserstein.distance(real, flat, QUICK)
-    assert floor.images == (4, 4) and floor.patches == 8 * 64 == far.patches
-    assert floor.splits == 3 and min(floor.spread) > 0
-    assert 0 < floor.distances[0] < far.distances[0]
+@pytest.mark.parametrize(
+    ("side", "levels"), [(0, 1), (31, 1), (32, 2), (63, 2), (64, 3)]
+)
+def test_levels_end_at_16_px_or_more(side, levels):
+    assert wasserstein.levels_of(side) == levels
 
 
 def test_a_flat_set_is_no_division_by_zero():
@@ -158,8 +155,3 @@ def test_a_flat_set_is_no_division_by_zero():
 def test_bad_sets(real, settings, message):
     with pytest.raises(InputError, match=message):
         wasserstein.distance(real, textures(2, 0), settings)
-
-
-def test_floor_of_one_image():
-    with pytest.raises(InputError, match="1 images"):
-        wasserstein.floor(textures(1, 0), QUICK)

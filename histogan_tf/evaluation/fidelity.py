@@ -123,8 +123,10 @@ def distances(
     Raises:
       InputError: as `wasserstein.distance`.
     """
+    side = min(min(image.shape[:2]) for image in pair.real)
+    # Of all images, so that all halvings agree.
     settings = replace(
-        settings, levels=settings.levels or _levels([*pair.real])
+        settings, levels=settings.levels or wasserstein.levels_of(side)
     )
     found, floors, sizes = [], [], [0, 0]
     for split in range(splits):
@@ -150,12 +152,6 @@ def distances(
         "settings": asdict(settings),
         "protocol": _protocol(settings, splits),
     }
-
-
-def _levels(images: Sequence[np.ndarray]) -> int:
-    """Levels down to 16 px in every image, so that all halvings agree."""
-    side = min(min(image.shape[:2]) for image in images)
-    return max(1, (side // wasserstein.COARSEST_SIDE).bit_length())
 
 
 def _protocol(settings: SwdSettings, splits: int) -> str:

@@ -19,9 +19,8 @@ Where we part from it, and what to mind:
   are at distance 0 in any order, and no pair of images shares its places.
 - Sets may differ in number. Both give the same number of patches, namely
   128 x the number of images of the smaller set, spread evenly.
-- The distance of finite sets is never 0. `floor` measures what remains
-  between disjoint halves of the real set, from as many patches as the
-  whole set has; but half the images vary more, so it is a little high.
+- The distance of different finite sets is never 0, even of the same kind:
+  `evaluation/fidelity.py` measures what remains.
 """
 
 import dataclasses
@@ -40,8 +39,8 @@ COARSEST_SIDE = 16  # px; Karras et al. stop at 16x16.
 class SwdSettings:
     """How patches and directions are drawn; the defaults are the paper's.
 
-    levels: pyramid levels, >= 1; None: halve while the smallest image's
-      short side stays >= 16 px. patch: side in px, odd.
+    levels: pyramid levels, >= 1; None: `levels_of` the smallest image's
+      short side. patch: side in px, odd.
     """
 
     levels: int | None = None
@@ -58,17 +57,13 @@ class SwdResult:
     """Distances x 1000 and how they were measured.
 
     distances: per level, finest first; level i is reduced by 2**i.
-    spread: standard deviation over the splits per level; zeros for one.
     images: number of images of either set. patches: per set and level.
     settings: as given, with the number of levels filled in.
     """
 
     distances: tuple[float, ...]
-    spread: tuple[float, ...]
-    mean: float
     images: tuple[int, int]
     patches: int
-    splits: int
     settings: SwdSettings
 
 
@@ -100,43 +95,13 @@ def distance(
         _pyramids(other, settings),
         patches,
         settings,
-        settings.seed,
     )
-    return _result([found], (len(real), len(other)), patches, settings)
+    return SwdResult(tuple(found), (len(real), len(other)), patches, settings)
 
 
-def floor(
-    real: Sequence[np.ndarray], settings: SwdSettings, splits: int = 4
-) -> SwdResult:
-    """Mean SWD between disjoint halves of a set, over seeded splits.
-
-    Args:
-      real: at least 2 images; of an odd number one is left out per split.
-      settings: the protocol; as for the `distance` it is held against.
-      splits: number of random halvings, >= 1.
-
-    Raises:
-      InputError: as `distance`, or fewer than 2 images.
-    """
-    settings = _settled(settings, real)
-    half = len(real) // 2
-    if not half:
-        raise InputError(
-            f"sliced Wasserstein floor: {len(real)} images; allowed are >= 2"
-        )
-    pyramids = _pyramids(real, settings)
-    patches = settings.patches_per_image * len(real)
-    found = []
-    for split in range(splits):
-        order = np.random.default_rng([settings.seed, split]).permutation(
-            len(real)
-        )
-        one = [pyramids[i] for i in order[:half]]
-        two = [pyramids[i] for i in order[half : 2 * half]]
-        found.append(
-            _compare(one, two, patches, settings, settings.seed + split)
-        )
-    return _result(found, (half, half), patches, settings)
+def levels_of(side: int) -> int:
+    """Levels that end at 16 px or more, for images of `side` px; >= 1."""
+    return max(1, (side // COARSEST_SIDE).bit_length())
 
 
 def laplacian_pyramid(image: np.ndarray, levels: int) -> list[np.ndarray]:
@@ -191,10 +156,9 @@ def _compare(
     two: list[_Pyramid],
     patches: int,
     settings: SwdSettings,
-    seed: int,
 ) -> list[float]:
     """SWD x 1000 per level."""
-    out, count = [], settings.directions
+    out, count, seed = [], settings.directions, settings.seed
     for level in range(settings.levels or 1):
         a, b = (
             _patches(side, level, patches, settings.patch, seed)
@@ -256,9 +220,7 @@ def _settled(
     side = min(sides, default=0)
     levels = settings.levels
     if levels is None:
-        levels = 1
-        while side >= COARSEST_SIDE * 2**levels:
-            levels += 1
+        levels = levels_of(side)
     if levels < 1:
         raise InputError(f"SWD levels: {levels}; allowed are >= 1")
     coarsest = -(-side // 2 ** (levels - 1))
@@ -279,21 +241,3 @@ def _float_image(image: np.ndarray) -> np.ndarray:
     if not np.issubdtype(image.dtype, np.floating):
         raise InputError(f"image: type {image.dtype}; allowed: uint8, float")
     return image.astype(np.float32)
-
-
-def _result(
-    found: list[list[float]],
-    images: tuple[int, int],
-    patches: int,
-    settings: SwdSettings,
-) -> SwdResult:
-    per_level = np.mean(found, axis=0)
-    return SwdResult(
-        distances=tuple(per_level.tolist()),
-        spread=tuple(np.std(found, axis=0).tolist()),
-        mean=float(per_level.mean()),
-        images=images,
-        patches=patches,
-        splits=len(found),
-        settings=settings,
-    )
