@@ -38,15 +38,6 @@ class Job:
 
 
 @dataclasses.dataclass(frozen=True)
-class Piece:
-    """A slide by number, and its tiles that are to be stored."""
-
-    source: Source
-    number: int
-    boxes: list[Box]
-
-
-@dataclasses.dataclass(frozen=True)
 class Cutter:
     """What is done to one slide, wherever a runner does it."""
 
@@ -60,9 +51,11 @@ class Cutter:
         """The tiles worth storing, and notes."""
         return _careful(lambda: self._search(job.source))
 
-    def store(self, piece: Piece, inside: Inside) -> list[Entry] | Skipped:
+    def store(
+        self, source: Source, boxes: list[Box], inside: Inside
+    ) -> list[Entry] | Skipped:
         """Stores the parts of a slide that are not stored yet."""
-        return _careful(lambda: self._store(piece, inside))
+        return _careful(lambda: self._store(source, boxes, inside))
 
     def _search(self, source: Source) -> tuple[list[Box], list[str]]:
         with slide_tiles.open_tiles(source, self.table, self.settings) as slide:
@@ -73,17 +66,18 @@ class Cutter:
             notes.append(f"{source.image}: no tissue found")
         return boxes, notes
 
-    def _store(self, piece: Piece, inside: Inside) -> list[Entry]:
-        boxes = piece.boxes
+    def _store(
+        self, source: Source, boxes: list[Box], inside: Inside
+    ) -> list[Entry]:
         count = max(1, PART_PIXELS // self.settings.tile_px**2)
         paths = [
-            self.work / f"{piece.number:06d}-{first:08d}.part"
+            self.work / f"{first:08d}.part"
             for first in range(0, len(boxes), count)
         ]
         missing = [n for n, path in enumerate(paths) if not path.exists()]
         if missing:
             with slide_tiles.open_tiles(
-                piece.source, self.table, self.settings
+                source, self.table, self.settings
             ) as slide:
                 for part in missing:
                     wanted = boxes[part * count : (part + 1) * count]

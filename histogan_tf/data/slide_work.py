@@ -27,7 +27,7 @@ from histogan_tf.data.classes import ClassTable
 from histogan_tf.data.manifest import Skipped
 from histogan_tf.data.pairs import Source
 from histogan_tf.data.parts import Entry
-from histogan_tf.data.slide_cutter import Cutter, Job, Piece
+from histogan_tf.data.slide_cutter import Cutter, Job
 from histogan_tf.data.slide_grid import Box
 from histogan_tf.data.slide_settings import SlideSettings
 from histogan_tf.files import atomic_write, check_free, named
@@ -80,8 +80,7 @@ class Keeper:
     ) -> list[Entry] | Skipped:
         """Stores the parts of a slide that are not stored yet."""
         slide, boxes = piece
-        whole = Piece(slide.job.source, 0, boxes)
-        return self._cutter(slide).store(whole, inside)
+        return self._cutter(slide).store(slide.job.source, boxes, inside)
 
     def _cutter(self, slide: Kept) -> Cutter:
         return Cutter(self.table, self.settings, slide.folder)
