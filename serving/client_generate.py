@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from histogan_tf import rescale, styles
-from histogan_tf.data import images, png
+from histogan_tf.data import images, png, scale_notes
 from histogan_tf.data.classes import IGNORE
 from histogan_tf.errors import InputError
 from histogan_tf.files import stem_of
@@ -87,7 +87,7 @@ class Generating:
         if not self.card:
             return []
         bare = [path for path in paths if not self.scale(path)]
-        return images.bare_notes(bare, self.card.mpp, "the model's")
+        return scale_notes.bare_notes(bare, self.card.mpp, "the model's")
 
     def style(self, name: str, seed: int) -> Style:
         """The style of one image.

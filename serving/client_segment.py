@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from histogan_tf import rescale
-from histogan_tf.data import images, png
+from histogan_tf.data import images, png, scale_notes
 from histogan_tf.errors import InputError
 from histogan_tf.files import atomic_write, stem_of
 from serving import client_tiles
@@ -61,7 +61,7 @@ class Segmenting:
         """What is odd in an image's um/px."""
         if not self.card:
             return []
-        return images.file_notes(path, self.mpp, self.card.mpp)
+        return scale_notes.file_notes(path, self.mpp, self.card.mpp)
 
     def segment(self, path: pathlib.Path, folder: pathlib.Path) -> dict:
         """Writes one image's mask; returns its entry of segmentation.json."""

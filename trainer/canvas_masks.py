@@ -51,14 +51,14 @@ class MaskReader:
 
     def guessed(self, paths: list[pathlib.Path]) -> list[str]:
         """A note on masks whose um/px is stated by nobody; else nothing."""
-        from histogan_tf.data import images
+        from histogan_tf.data import images, scale_notes
 
         bare = [
             path
             for path in paths
             if not self.mpp and not is_drawn(path) and not images.read_mpp(path)
         ]
-        return images.bare_notes(bare, self.finest, "the run's finest")
+        return scale_notes.bare_notes(bare, self.finest, "the run's finest")
 
     def open(self, path: pathlib.Path) -> "Source":
         """A mask at the run's finest um/px; its file stays open.

@@ -113,13 +113,13 @@ def main() -> None:
 
 
 def coarse_note(measured: "Sequence[ImageInfo]", wanted: float) -> str | None:
-    """`images.coarse_note` of the coarsest image, if any is too coarse."""
-    from histogan_tf.data import images
+    """`scale_notes.coarse_note` of the coarsest image, if any is too coarse."""
+    from histogan_tf.data import scale_notes
 
     if not measured:
         return None
     coarsest = max(measured, key=lambda image: image.mpp)
-    return images.coarse_note(coarsest.name, coarsest.mpp, wanted)
+    return scale_notes.coarse_note(coarsest.name, coarsest.mpp, wanted)
 
 
 def measure_settings() -> "MeasureSettings":

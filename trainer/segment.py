@@ -104,7 +104,7 @@ class Work:
 def main() -> None:
     """Checks all images, segments them, prints where the results are."""
     from histogan_tf import run_dir
-    from histogan_tf.data import dicom_series, images
+    from histogan_tf.data import dicom_series, scale_notes
     from histogan_tf.data.slides import EXTENSIONS
     from histogan_tf.files import atomic_directory, check_free
 
@@ -128,7 +128,7 @@ def main() -> None:
             found, read_image, flags.FLAGS.skip_bad, show
         )
     for path in paths:
-        for note in images.file_notes(path, flags.FLAGS.mpp, work.finest):
+        for note in scale_notes.file_notes(path, flags.FLAGS.mpp, work.finest):
             print(note, file=sys.stderr)
     with (
         atomic_directory(flags.FLAGS.output) as folder,

@@ -142,10 +142,10 @@ def _state(
     path: pathlib.Path, request: Request, finest: float, notes: list[str]
 ) -> dict[str, Any]:
     """What tells a slide from another; opens it, and may note its scale."""
-    from histogan_tf.data import images, slides
+    from histogan_tf.data import scale_notes, slides
 
     with slides.open_slide(path, request.mpp) as slide:
-        coarse = images.coarse_note(path, slide.mpp, finest)
+        coarse = scale_notes.coarse_note(path, slide.mpp, finest)
         notes += filter(None, (slide.scale_note, coarse))
         # Not its hash: slides have gigabytes.
         state = path.stat()

@@ -14,8 +14,8 @@ import tensorflow as tf
 from histogan_tf.config import Config
 from histogan_tf.data import dataset
 from histogan_tf.data.dataset import Scale, Tiles
-from histogan_tf.data.images import NEAR
 from histogan_tf.data.manifest import ImageInfo, Kind, Manifest
+from histogan_tf.data.scale_notes import NEAR
 from histogan_tf.errors import InputError
 from histogan_tf.models import losses
 from histogan_tf.run_dir import RunDir

@@ -19,10 +19,10 @@ from collections.abc import Callable, Iterator
 from histogan_tf import running
 from histogan_tf.data import (
     classes,
-    images,
     manifest,
     pairs,
     records,
+    scale_notes,
     splits,
     tiles,
 )
@@ -179,7 +179,7 @@ def _load(reader: tiles.TileReader, source: Source, _: Inside) -> Loaded:
         tile = reader.read(source)
     except UnreadableError as error:
         return Skipped(str(error.path), error.reason)
-    note = images.file_scale_note(source.image, reader.mpp)
+    note = scale_notes.file_scale_note(source.image, reader.mpp)
     return records.encode(tile), tiles.describe(tile, reader.table.count), note
 
 

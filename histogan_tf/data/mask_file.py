@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from histogan_tf.data import images, tiff_blocks
+from histogan_tf.data import images, scale_notes, tiff_blocks
 from histogan_tf.data.blocks import Backend, BlockImage, Level, reduction
 from histogan_tf.data.classes import IGNORE, ClassTable
 from histogan_tf.data.slides import Slide
@@ -149,7 +149,7 @@ def _check_extent(
     stated = (mpp or 0.0) * level.width
     if (
         stated
-        and abs(stated / (slide.mpp * slide.width) - 1) > images.SAME_SCALE
+        and abs(stated / (slide.mpp * slide.width) - 1) > scale_notes.SAME_SCALE
     ):
         raise InputError(
             f"{path}: {stated:.0f} um wide by its own um/px, but its slide"

@@ -19,7 +19,13 @@ from typing import Self
 
 import numpy as np
 
-from histogan_tf.data import annotations, images, slide_grid, slides, tissue
+from histogan_tf.data import (
+    annotations,
+    scale_notes,
+    slide_grid,
+    slides,
+    tissue,
+)
 from histogan_tf.data.annotations import Labels
 from histogan_tf.data.classes import IGNORE, ClassTable
 from histogan_tf.data.pairs import Source
@@ -126,7 +132,7 @@ def open_tiles(
 
 
 def _tile_mpp(slide: slides.Slide, wanted: float | None) -> float:
-    near = 1 + images.NEAR
+    near = 1 + scale_notes.NEAR
     if wanted is None or slide.mpp / near <= wanted <= slide.mpp * near:
         return slide.mpp
     if wanted < slide.mpp:

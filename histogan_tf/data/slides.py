@@ -27,6 +27,7 @@ from histogan_tf.data import (
     averaging,
     images,
     openslide_blocks,
+    scale_notes,
     tiff_blocks,
 )
 from histogan_tf.data.blocks import Backend, BlockImage, Level, reduction
@@ -57,7 +58,7 @@ class Slide:
         self.path = pathlib.Path(path)
         self.name = stem_of(self.path)
         self.mpp = mpp
-        self.scale_note = images.scale_note(path, backend.mpp, mpp)
+        self.scale_note = scale_notes.scale_note(path, backend.mpp, mpp)
         self.origin = backend.origin
         self._image = BlockImage(backend)
         self.height, self.width = backend.levels[0].height, self.levels[0].width
