@@ -7,13 +7,10 @@ paths that can be read; or one error that names all that cannot.
 import math
 import pathlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from histogan_tf.errors import InputError
+from histogan_tf.errors import InputError, UnreadableError
 from histogan_tf.files import list_files, stem_of
-
-if TYPE_CHECKING:
-    from histogan_tf.data.images import UnreadableError
 
 Progress = Callable[[int, int, str], None]
 
@@ -52,7 +49,7 @@ def readable(
     read: Callable[[pathlib.Path], Any],
     skip_bad: bool | None,
     progress: Progress,
-) -> tuple[list[pathlib.Path], list["UnreadableError"]]:
+) -> tuple[list[pathlib.Path], list[UnreadableError]]:
     """Reads every file once and drops what it gave.
 
     Args:
@@ -68,8 +65,6 @@ def readable(
     Raises:
       InputError: files are unreadable and not to be skipped, or all are.
     """
-    from histogan_tf.data.images import UnreadableError
-
     good, bad = [], []
     for place, path in enumerate(paths):
         try:

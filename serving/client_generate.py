@@ -21,7 +21,7 @@ import numpy as np
 from histogan_tf import rescale, styles
 from histogan_tf.data import images, png, scale_notes
 from histogan_tf.data.classes import IGNORE
-from histogan_tf.errors import InputError
+from histogan_tf.errors import InputError, UnreadableError
 from histogan_tf.files import stem_of
 from serving import client_tiles
 from serving.client_api import ServingClient
@@ -64,11 +64,11 @@ class Generating:
         wrong = raw[(raw > largest) & (raw != IGNORE)]
         if raw.ndim != 2 or wrong.size:
             found = "colours" if raw.ndim != 2 else f"value {wrong[0]}"
-            raise images.UnreadableError(
+            raise UnreadableError(
                 path, f"{found}; class ids 0..{largest} and {IGNORE} allowed"
             )
         if np.isin(raw, [0, IGNORE]).all() and raw.any():
-            raise images.UnreadableError(
+            raise UnreadableError(
                 path,
                 f"nothing but 0 and {IGNORE}; class ids are wanted, as"
                 " trainer.segment writes them, not raw values",

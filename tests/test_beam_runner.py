@@ -14,8 +14,7 @@ from programs import run_program
 
 from histogan_tf import running
 from histogan_tf.data import classes, images, ingest, slide_ingest
-from histogan_tf.data.images import UnreadableError
-from histogan_tf.errors import BusyError, InputError
+from histogan_tf.errors import BusyError, InputError, UnreadableError
 from trainer import beam_runner, runners
 from trainer.beam_runner import BeamRunner
 

@@ -6,7 +6,7 @@ import pytest
 import tifffile
 
 from histogan_tf.data import images, tiff
-from histogan_tf.errors import InputError
+from histogan_tf.errors import InputError, UnreadableError
 
 RGB = np.random.default_rng(0).integers(0, 256, (40, 52, 3), np.uint8)
 GREY = RGB[..., 0]
@@ -133,7 +133,7 @@ def test_cut_files_are_refused(tmp_path, name, options, fraction, capfd):
     save(path, RGB, **options)
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * fraction)])
-    with pytest.raises(images.UnreadableError) as caught:
+    with pytest.raises(UnreadableError) as caught:
         images.read_image(path)
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
@@ -143,7 +143,7 @@ def test_jpeg_without_its_last_byte_is_refused(tmp_path):
     path = tmp_path / "a.jpg"
     save(path, RGB)
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(images.UnreadableError):
+    with pytest.raises(UnreadableError):
         images.read_image(path)
 
 
@@ -153,7 +153,7 @@ def test_jpeg_without_its_last_byte_is_refused(tmp_path):
 def test_no_image_at_all(tmp_path, data):
     path = tmp_path / "a.png"
     path.write_bytes(data)
-    with pytest.raises(images.UnreadableError, match=r"a\.png"):
+    with pytest.raises(UnreadableError, match=r"a\.png"):
         images.read_image(path)
 
 
@@ -165,7 +165,7 @@ def test_refused_kinds(tmp_path):
         images.read_mask_raw(tmp_path / "m.jpg")
     save(tmp_path / "j.tif", GREY, compression="jpeg")
     for colors in (False, True):
-        with pytest.raises(images.UnreadableError, match="JPEG compression sm"):
+        with pytest.raises(UnreadableError, match="JPEG compression sm"):
             images.read_mask_raw(tmp_path / "j.tif", colors)
     save(tmp_path / "f.tif", GREY.astype(np.float32))
     for read in (images.read_image, images.read_mask_raw):
@@ -230,7 +230,7 @@ def test_real_slide_and_broken_one(real_data):
     slide = real_data / "slides/CMU-1-Small-Region.svs"
     assert images.read_mpp(slide) == pytest.approx(0.499)
     assert tiff.read(slide).array.shape == (2967, 2220, 3)
-    with pytest.raises(images.UnreadableError, match=r"broken\.svs"):
+    with pytest.raises(UnreadableError, match=r"broken\.svs"):
         images.read_image(real_data / "slides/broken.svs")
 
 

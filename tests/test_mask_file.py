@@ -8,8 +8,7 @@ from histogan_tf import overlays
 from histogan_tf.data import images, mask_file, slides
 from histogan_tf.data.class_info import ClassInfo
 from histogan_tf.data.classes import ClassTable
-from histogan_tf.data.images import UnreadableError
-from histogan_tf.errors import InputError
+from histogan_tf.errors import InputError, UnreadableError
 
 TABLE = ClassTable(
     (

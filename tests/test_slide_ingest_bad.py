@@ -8,8 +8,7 @@ import tifffile
 from slide_folder import annotate, feature, settings
 
 from histogan_tf.data import parts, slide_cutter, slide_ingest, slide_tiles
-from histogan_tf.data.images import UnreadableError
-from histogan_tf.errors import InputError
+from histogan_tf.errors import InputError, UnreadableError
 
 
 @pytest.fixture

@@ -9,8 +9,7 @@ import slide_files
 import tifffile
 
 from histogan_tf.data import images, slides
-from histogan_tf.data.images import UnreadableError
-from histogan_tf.errors import InputError
+from histogan_tf.errors import InputError, UnreadableError
 
 IMAGE = slide_files.painted(149, 203)
 LEVELS = slide_files.pyramid(IMAGE, 3)

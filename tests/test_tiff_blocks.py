@@ -10,8 +10,7 @@ import tifffile
 
 from histogan_tf.data import images, tiff_blocks
 from histogan_tf.data.blocks import Level
-from histogan_tf.data.images import UnreadableError
-from histogan_tf.errors import InputError
+from histogan_tf.errors import InputError, UnreadableError
 
 MASK = np.arange(50 * 70, dtype=np.uint16).reshape(50, 70)
 

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from histogan_tf import input_files, program, running
-from histogan_tf.errors import InputError
+from histogan_tf.errors import InputError, UnreadableError
 from histogan_tf.files import stem_of
 from histogan_tf.progress_bar import progress_bar
 from trainer import (
@@ -42,7 +42,6 @@ from trainer import (
 if TYPE_CHECKING:
     import numpy as np
 
-    from histogan_tf.data.images import UnreadableError
     from histogan_tf.run_dir import RunDir
 
 flags.DEFINE_string("run_dir", None, "trained run")
@@ -191,12 +190,12 @@ def segment_slides_of(run: "RunDir", paths: list[pathlib.Path]) -> None:
         outlined=segmentation.object_classes(table, values.object_classes),
         min_object_um2=values.min_object_um2,
     )
-    finished, skipped = list[dict[str, Any]](), list["UnreadableError"]()
+    finished, skipped = list[dict[str, Any]](), list[UnreadableError]()
 
     def record(
         folder: pathlib.Path,
         done: list[dict[str, Any]],
-        bad: list["UnreadableError"],
+        bad: list[UnreadableError],
     ) -> None:
         segment_files.write_areas(folder, table, done)
         segment_files.write_record(folder, run, done, bad)

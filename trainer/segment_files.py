@@ -11,13 +11,13 @@ import pathlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from histogan_tf.errors import UnreadableError
 from trainer import runners
 
 if TYPE_CHECKING:
     import numpy as np
 
     from histogan_tf.data.classes import ClassTable
-    from histogan_tf.data.images import UnreadableError
     from histogan_tf.run_dir import RunDir
 
 
@@ -100,7 +100,7 @@ def write_record(
     folder: pathlib.Path,
     run: "RunDir",
     done: list[dict[str, Any]],
-    bad: list["UnreadableError"],
+    bad: list[UnreadableError],
 ) -> None:
     """Writes segmentation.json."""
     value = {

@@ -20,17 +20,14 @@ import pathlib
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from histogan_tf import input_files, running
-from histogan_tf.errors import InputError
+from histogan_tf.errors import InputError, UnreadableError
 from histogan_tf.files import stem_of
 from histogan_tf.progress_bar import progress_bar
 from trainer import item_notes
 from trainer.segment_slide import Network, Request, SlideWork
-
-if TYPE_CHECKING:
-    from histogan_tf.data.images import UnreadableError
 
 
 def segment_all(
@@ -38,7 +35,7 @@ def segment_all(
     network: Network,
     request: Request,
     record: Callable[
-        [pathlib.Path, list[dict[str, Any]], list["UnreadableError"]], None
+        [pathlib.Path, list[dict[str, Any]], list[UnreadableError]], None
     ],
     run: running.Runner = running.here,
 ) -> int:
@@ -95,10 +92,8 @@ def _segment(
     request: Request,
     state: dict[str, Any],
     inside: running.Inside,
-) -> "dict[str, Any] | UnreadableError":
+) -> dict[str, Any] | UnreadableError:
     """Segments a slide; the error is returned if it is to be skipped."""
-    from histogan_tf.data.images import UnreadableError
-
     one = _slide_work(folder, network, request, state)
     try:
         return one.finished() or one.segment(network.make(), inside)
@@ -123,7 +118,7 @@ def _slide_work(
 
 def _checked(
     paths: list[pathlib.Path], request: Request, finest: float
-) -> tuple[list[dict[str, Any]], list["UnreadableError"]]:
+) -> tuple[list[dict[str, Any]], list[UnreadableError]]:
     """The states of the slides that can be read, and why others cannot."""
     states: dict[pathlib.Path, dict[str, Any]] = {}
     notes: list[str] = []

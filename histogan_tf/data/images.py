@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 
 from histogan_tf.data import png, tiff
-from histogan_tf.errors import InputError
+from histogan_tf.errors import InputError, UnreadableError
 from histogan_tf.files import atomic_write
 
 IMAGE_EXTENSIONS = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff")
@@ -35,18 +35,6 @@ SLIDE_EXTENSIONS = (
     ".dcm",
 )
 _BMP, _JPEG = b"BM", b"\xff\xd8\xff"
-
-
-class UnreadableError(InputError):
-    """A file that is no image, or not a whole one; `reason` says why."""
-
-    def __init__(self, path: str | os.PathLike, reason: str) -> None:
-        self.path, self.reason = path, " ".join(reason.split())
-        super().__init__(f"{path}: {self.reason}")
-
-    def __reduce__(self) -> tuple:
-        """Both arguments, for pickle."""
-        return type(self), (self.path, self.reason)
 
 
 def read_image(path: str | os.PathLike) -> np.ndarray:

@@ -26,11 +26,10 @@ from histogan_tf.data import (
     splits,
     tiles,
 )
-from histogan_tf.data.images import UnreadableError
 from histogan_tf.data.ingest_settings import IngestSettings, check
 from histogan_tf.data.manifest import ImageInfo, Kind, Manifest, Skipped, Split
 from histogan_tf.data.pairs import Source
-from histogan_tf.errors import InputError
+from histogan_tf.errors import InputError, UnreadableError
 from histogan_tf.files import atomic_directory, atomic_write
 from histogan_tf.running import Inside, Runner
 

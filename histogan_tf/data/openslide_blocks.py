@@ -16,7 +16,8 @@ import openslide
 
 from histogan_tf.data import tiff
 from histogan_tf.data.blocks import Backend, Level
-from histogan_tf.data.images import UnreadableError, on_white
+from histogan_tf.data.images import on_white
+from histogan_tf.errors import UnreadableError
 
 _SIDE = 512
 

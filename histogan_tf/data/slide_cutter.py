@@ -14,13 +14,13 @@ from typing import TypeVar
 
 from histogan_tf.data import parts, records, slide_tiles, tiles
 from histogan_tf.data.classes import ClassTable
-from histogan_tf.data.images import UnreadableError
 from histogan_tf.data.in_order import in_order
 from histogan_tf.data.manifest import ImageInfo, Skipped
 from histogan_tf.data.pairs import Source
 from histogan_tf.data.parts import Entry
 from histogan_tf.data.slide_grid import Box
 from histogan_tf.data.slide_settings import SlideSettings
+from histogan_tf.errors import UnreadableError
 from histogan_tf.running import Inside
 
 Found = TypeVar("Found")

@@ -21,8 +21,8 @@ import tifffile
 
 from histogan_tf.data import tiff
 from histogan_tf.data.blocks import Backend, Level
-from histogan_tf.data.images import UnreadableError, as_rgb
-from histogan_tf.errors import InputError
+from histogan_tf.data.images import as_rgb
+from histogan_tf.errors import InputError, UnreadableError
 
 _MOST_SAMPLES = 4
 
