@@ -94,7 +94,7 @@ def read(job: Job) -> dict[str, Any]:
     It is taken for a scan of finer um/px, so that all of it is resampled.
     """
     from histogan_tf import presets, read_canvas, sources, window_read
-    from histogan_tf.data import slides
+    from histogan_tf.data import slides, tissue
     from histogan_tf.models.segmenter import Segmenter
     from histogan_tf.regions import Box
 
@@ -112,7 +112,7 @@ def read(job: Job) -> dict[str, Any]:
         times = read_canvas.segment_canvas(
             reader,
             source,
-            read_canvas.Tissue(np.ones((1, 1), bool), 1.0),
+            tissue.Tissue(np.ones((1, 1), bool), 1.0),
             mpp(job),
             class_table(),
             read_canvas.Targets(file(job, "read"), {}),

@@ -23,6 +23,7 @@ from histogan_tf.data import tile_pixels
 from histogan_tf.data.classes import IGNORE, ClassTable
 from histogan_tf.data.pyramid_tiff import Plan, PyramidWriter
 from histogan_tf.data.tiff_layout import Facts
+from histogan_tf.data.tissue import Tissue
 from histogan_tf.regions import Box
 from histogan_tf.sources import Source
 from histogan_tf.window_read import WindowReader
@@ -30,35 +31,6 @@ from histogan_tf.window_read import WindowReader
 Item = tuple[int, Box]
 # Labels uint8 [h, w] and probabilities float32 [h, w, N], or None.
 Made = tuple[np.ndarray | None, np.ndarray | None]
-
-
-@dataclass(frozen=True)
-class Tissue:
-    """Where to read: bool [H, W] of `mpp` um/px, from the top left corner."""
-
-    mask: np.ndarray
-    mpp: float
-
-    def window(self, box: Box, mpp: float) -> np.ndarray:
-        """Whether each pixel of a window at `mpp` um/px lies on tissue.
-
-        A pixel belongs to the mask's pixel that holds its centre; beyond
-        the mask's border the nearest one counts.
-        """
-        rows, columns = (
-            np.clip(
-                ((np.arange(first, last) + 0.5) * mpp / self.mpp).astype(int),
-                0,
-                size - 1,
-            )
-            for first, last, size in zip(
-                (box.top, box.left),
-                (box.bottom, box.right),
-                self.mask.shape,
-                strict=True,
-            )
-        )
-        return self.mask[rows[:, None], columns]
 
 
 @dataclass(frozen=True)
@@ -94,9 +66,9 @@ def segment_canvas(
 
     Args:
       reader: of the run.
-      source: uint8 RGB at the run's finest um/px, which is
-      mpp.
+      source: uint8 RGB at the run's finest um/px.
       tissue: where it is to be read.
+      mpp: the run's finest um/px.
       table: the run's classes.
       targets: `.ome.tif` files to make.
       sizes: of windows and tiles.

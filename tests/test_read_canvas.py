@@ -6,8 +6,8 @@ import tifffile
 
 from histogan_tf import read_canvas, sources, window_read
 from histogan_tf.data import classes, phantom
-from histogan_tf.read_canvas import Sizes, Targets, Tissue
-from histogan_tf.regions import Box
+from histogan_tf.data.tissue import Tissue
+from histogan_tf.read_canvas import Sizes, Targets
 
 TABLE = classes.load(phantom.CLASSES_FILE)
 SIZE = (150, 213)
@@ -114,16 +114,3 @@ def test_an_interrupted_slide_goes_on_to_the_same_bytes(reader, tmp_path):
     segment(reader, tmp_path / "cut", shares=(0, 1))
     assert (tmp_path / "cut" / "p0.ome.tif").exists()
     assert (tmp_path / "cut" / "a.ome.tif").stat().st_mtime_ns == before
-
-
-def test_tissue_by_hand():
-    tissue = Tissue(np.array([[True, False], [False, True]]), 2.0)
-    found = tissue.window(Box(0, 5, 1, 5), 1.0)
-    # Columns 1 to 4, rows 0 to 4; beyond the mask the nearest counts.
-    assert found.astype(int).tolist() == [
-        [1, 0, 0, 0],
-        [1, 0, 0, 0],
-        [0, 1, 1, 1],
-        [0, 1, 1, 1],
-        [0, 1, 1, 1],
-    ]

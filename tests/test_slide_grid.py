@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from histogan_tf.data.slide_grid import Box, divide
+from histogan_tf.data.slide_grid import TilePlace, divide
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_every_pixel_once(height, width, side):
 
 def test_sides_are_as_equal_as_can_be():
     assert divide(10, 32, 10) == [
-        Box(0, 0, 10, 10),
-        Box(0, 10, 10, 11),
-        Box(0, 21, 10, 11),
+        TilePlace(0, 0, 10, 10),
+        TilePlace(0, 10, 10, 11),
+        TilePlace(0, 21, 10, 11),
     ]

@@ -12,7 +12,7 @@ from histogan_tf.data import classes, slide_cutter
 from histogan_tf.data.manifest import Skipped
 from histogan_tf.data.pairs import Source
 from histogan_tf.data.slide_cutter import Job
-from histogan_tf.data.slide_grid import Box
+from histogan_tf.data.slide_grid import TilePlace
 from histogan_tf.data.slide_settings import SlideSettings
 from histogan_tf.data.slide_work import Keeper, keeping
 from histogan_tf.errors import InputError
@@ -163,7 +163,10 @@ def test_an_output_that_exists_is_refused(job, tmp_path):
 
 
 def test_a_search_is_kept(job, monkeypatch):
-    answers = [([Box(1, 2, 3, 4)], ["a note"]), Skipped("b.svs", "cut short")]
+    answers = [
+        ([TilePlace(1, 2, 3, 4)], ["a note"]),
+        Skipped("b.svs", "cut short"),
+    ]
     asked = []
 
     def search(self, job, inside):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from histogan_tf.data import images, slides, tissue
+from histogan_tf.regions import Box
 
 PINK = (225, 150, 190)
 
@@ -71,3 +72,16 @@ def test_real_tissue(real_data):
     assert 0.2 < found.mask.mean() < 0.95
     bright = small.min(axis=2)
     assert bright[found.mask].mean() < bright[~found.mask].mean() - 20
+
+
+def test_a_window_by_hand():
+    mask = np.array([[True, False], [False, True]])
+    found = tissue.Tissue(mask, 2.0).window(Box(0, 5, 1, 5), 1.0)
+    # Columns 1 to 4, rows 0 to 4; beyond the mask the nearest counts.
+    assert found.astype(int).tolist() == [
+        [1, 0, 0, 0],
+        [1, 0, 0, 0],
+        [0, 1, 1, 1],
+        [0, 1, 1, 1],
+        [0, 1, 1, 1],
+    ]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from histogan_tf.data.blocks import BlockImage
     from histogan_tf.data.classes import ClassTable
     from histogan_tf.data.slides import Slide
-    from histogan_tf.read_canvas import Tissue
+    from histogan_tf.data.tissue import Tissue
     from histogan_tf.window_read import WindowReader
 
 _OBJECT_PIXELS = 2**25
@@ -197,12 +197,10 @@ class SlideWork:
         import numpy as np
 
         from histogan_tf.data import tissue
-        from histogan_tf.read_canvas import Tissue
 
         if not self.request.tissue:
-            return Tissue(np.ones((1, 1), bool), slide.mpp)
-        found = tissue.find(slide)
-        return Tissue(found.mask, found.mpp)
+            return tissue.Tissue(np.ones((1, 1), bool), slide.mpp)
+        return tissue.find(slide)
 
     def _overlay(self, slide: "Slide", labels: "BlockImage") -> None:
         """The thumbnail, tinted by class."""

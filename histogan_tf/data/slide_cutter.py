@@ -18,7 +18,7 @@ from histogan_tf.data.in_order import in_order
 from histogan_tf.data.manifest import ImageInfo, Skipped
 from histogan_tf.data.pairs import Source
 from histogan_tf.data.parts import Entry
-from histogan_tf.data.slide_grid import Box
+from histogan_tf.data.slide_grid import TilePlace
 from histogan_tf.data.slide_settings import SlideSettings
 from histogan_tf.errors import UnreadableError
 from histogan_tf.running import Inside
@@ -47,17 +47,17 @@ class Cutter:
 
     def search(
         self, job: Job, _: Inside
-    ) -> tuple[list[Box], list[str]] | Skipped:
+    ) -> tuple[list[TilePlace], list[str]] | Skipped:
         """The tiles worth storing, and notes."""
         return _careful(lambda: self._search(job.source))
 
     def store(
-        self, source: Source, boxes: list[Box], inside: Inside
+        self, source: Source, boxes: list[TilePlace], inside: Inside
     ) -> list[Entry] | Skipped:
         """Stores the parts of a slide that are not stored yet."""
         return _careful(lambda: self._store(source, boxes, inside))
 
-    def _search(self, source: Source) -> tuple[list[Box], list[str]]:
+    def _search(self, source: Source) -> tuple[list[TilePlace], list[str]]:
         with slide_tiles.open_tiles(source, self.table, self.settings) as slide:
             boxes = slide.boxes()
             notes = [note] if (note := slide.slide.scale_note) else []
@@ -67,7 +67,7 @@ class Cutter:
         return boxes, notes
 
     def _store(
-        self, source: Source, boxes: list[Box], inside: Inside
+        self, source: Source, boxes: list[TilePlace], inside: Inside
     ) -> list[Entry]:
         count = max(1, PART_PIXELS // self.settings.tile_px**2)
         paths = [
@@ -86,9 +86,9 @@ class Cutter:
         return list(itertools.chain(*map(parts.entries, paths)))
 
     def _encoded(
-        self, slide: slide_tiles.SlideTiles, boxes: list[Box]
+        self, slide: slide_tiles.SlideTiles, boxes: list[TilePlace]
     ) -> Iterator[tuple[bytes, ImageInfo]]:
-        def load(box: Box) -> tuple[bytes, ImageInfo]:
+        def load(box: TilePlace) -> tuple[bytes, ImageInfo]:
             tile = slide.read(box)
             return records.encode(tile), tiles.describe(tile, self.table.count)
 

@@ -14,7 +14,7 @@ import itertools
 
 
 @dataclasses.dataclass(frozen=True)
-class Box:
+class TilePlace:
     """A tile's place, in px of the grid at the tiles' um/px."""
 
     row: int
@@ -28,10 +28,10 @@ class Box:
         return self.row, self.column, self.height, self.width
 
 
-def divide(height: int, width: int, tile_px: int) -> list[Box]:
+def divide(height: int, width: int, tile_px: int) -> list[TilePlace]:
     """Boxes of at least `tile_px` a side, row by row."""
     return [
-        Box(top, left, bottom - top, right - left)
+        TilePlace(top, left, bottom - top, right - left)
         for top, bottom in _cuts(height, tile_px)
         for left, right in _cuts(width, tile_px)
     ]

@@ -37,7 +37,7 @@ from histogan_tf.data.manifest import Kind, Manifest, Skipped
 from histogan_tf.data.pairs import Source
 from histogan_tf.data.parts import Entry
 from histogan_tf.data.slide_cutter import Job
-from histogan_tf.data.slide_grid import Box
+from histogan_tf.data.slide_grid import TilePlace
 from histogan_tf.data.slide_settings import SlideSettings
 from histogan_tf.data.slide_work import Keeper, Kept
 from histogan_tf.errors import InputError
@@ -157,7 +157,7 @@ class _Run:
             self.progress(ends[number + 1], ends[-1], names[number])
         return stored
 
-    def _search(self, kept: list[Kept]) -> list[list[Box]]:
+    def _search(self, kept: list[Kept]) -> list[list[TilePlace]]:
         def tell(slides: int) -> None:
             self.progress(slides, len(kept), "search")
 

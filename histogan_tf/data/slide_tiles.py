@@ -30,7 +30,7 @@ from histogan_tf.data.annotations import Labels
 from histogan_tf.data.classes import IGNORE, ClassTable
 from histogan_tf.data.pairs import Source
 from histogan_tf.data.records import Tile
-from histogan_tf.data.slide_grid import Box
+from histogan_tf.data.slide_grid import TilePlace
 from histogan_tf.data.slide_settings import SlideSettings
 from histogan_tf.errors import InputError
 
@@ -61,7 +61,7 @@ class SlideTiles:
             self.labels.close()
         self.slide.close()
 
-    def boxes(self) -> list[Box]:
+    def boxes(self) -> list[TilePlace]:
         """The tiles worth storing, row by row.
 
         Raises:
@@ -79,7 +79,7 @@ class SlideTiles:
             or self._mask(box) is not None
         ]
 
-    def read(self, box: Box) -> Tile:
+    def read(self, box: TilePlace) -> Tile:
         """One tile; its mask is None where nothing is annotated.
 
         Raises:
@@ -93,7 +93,7 @@ class SlideTiles:
             self.source.group,
         )
 
-    def _tissue(self, found: tissue.Tissue, box: Box) -> float:
+    def _tissue(self, found: tissue.Tissue, box: TilePlace) -> float:
         edges = (
             box.row,
             box.column,
@@ -102,7 +102,7 @@ class SlideTiles:
         )
         return found.share(*(edge * self.mpp for edge in edges))
 
-    def _mask(self, box: Box) -> np.ndarray | None:
+    def _mask(self, box: TilePlace) -> np.ndarray | None:
         if self.labels is None:
             return None
         mask = self.labels.read(*box.place, self.mpp)

@@ -28,7 +28,7 @@ from histogan_tf.data.manifest import Skipped
 from histogan_tf.data.pairs import Source
 from histogan_tf.data.parts import Entry
 from histogan_tf.data.slide_cutter import Cutter, Job
-from histogan_tf.data.slide_grid import Box
+from histogan_tf.data.slide_grid import TilePlace
 from histogan_tf.data.slide_settings import SlideSettings
 from histogan_tf.files import atomic_write, check_free, named
 from histogan_tf.running import Inside
@@ -45,7 +45,7 @@ _FREE = (
     "split",
     "shard_mb",
 )
-Found = tuple[list[Box], list[str]]
+Found = tuple[list[TilePlace], list[str]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Keeper:
         return found
 
     def store(
-        self, piece: tuple[Kept, list[Box]], inside: Inside
+        self, piece: tuple[Kept, list[TilePlace]], inside: Inside
     ) -> list[Entry] | Skipped:
         """Stores the parts of a slide that are not stored yet."""
         slide, boxes = piece
@@ -157,4 +157,4 @@ def _read(path: pathlib.Path) -> Found | None:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
-    return [Box(*place) for place in value["boxes"]], value["notes"]
+    return [TilePlace(*place) for place in value["boxes"]], value["notes"]

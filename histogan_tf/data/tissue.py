@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from histogan_tf.data.slides import Slide
+from histogan_tf.regions import Box
 
 MPP = 8.0
 MEDIAN_PX = 5
@@ -24,7 +25,7 @@ LOWEST, HIGHEST = 12, 30
 
 @dataclasses.dataclass(frozen=True)
 class Tissue:
-    """A tissue mask bool [H, W] at `mpp` um/px."""
+    """A mask bool [H, W] of `mpp` um/px, from the slide's top left corner."""
 
     mask: np.ndarray
     mpp: float
@@ -36,6 +37,27 @@ class Tissue:
         rows = self._span(top, bottom, self.mask.shape[0])
         columns = self._span(left, right, self.mask.shape[1])
         return float(self.mask[rows, columns].mean())
+
+    def window(self, box: Box, mpp: float) -> np.ndarray:
+        """Whether each pixel of a window at `mpp` um/px lies on tissue.
+
+        A pixel belongs to the mask's pixel that holds its centre; beyond
+        the mask's border the nearest one counts.
+        """
+        rows, columns = (
+            np.clip(
+                ((np.arange(first, last) + 0.5) * mpp / self.mpp).astype(int),
+                0,
+                size - 1,
+            )
+            for first, last, size in zip(
+                (box.top, box.left),
+                (box.bottom, box.right),
+                self.mask.shape,
+                strict=True,
+            )
+        )
+        return self.mask[rows[:, None], columns]
 
     def _span(self, first: float, last: float, size: int) -> slice:
         start = min(int(first / self.mpp), size - 1)
