@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from histogan_tf.data import ingest, manifest, pairs, splits
 from histogan_tf.data.ingest_settings import IngestSettings
 from histogan_tf.data.manifest import Manifest
-from histogan_tf.data.pairs import Source
+from histogan_tf.data.pairs import ImageFiles
 from histogan_tf.errors import InputError
 from histogan_tf.files import atomic_directory
 
@@ -29,17 +29,17 @@ HELD_OUT_PATIENTS = frozenset(("4", "7", "8", "13", "14", "15"))
 TABLES = pathlib.Path(ingest.__file__).parent / "class_tables"
 
 # Puts an image and its mask (or None) into a folder's images/ and masks/.
-Place = Callable[[Source, pathlib.Path, bool], None]
+Place = Callable[[ImageFiles, pathlib.Path, bool], None]
 
 
 @dataclass(frozen=True)
 class Fold:
     """Images of one cell; unlabelled ones still know their mask file."""
 
-    labelled: tuple[Source, ...]
-    unlabelled: tuple[Source, ...]
-    validation: tuple[Source, ...]
-    test: tuple[Source, ...]
+    labelled: tuple[ImageFiles, ...]
+    unlabelled: tuple[ImageFiles, ...]
+    validation: tuple[ImageFiles, ...]
+    test: tuple[ImageFiles, ...]
 
     def names(self) -> dict[str, list[str]]:
         """Names of the images by use, for the results."""
@@ -82,7 +82,7 @@ def patients(data: pathlib.Path) -> Callable[[str], str] | None:
     return lambda name: group_of(pathlib.Path(name))
 
 
-def _glas(data: pathlib.Path) -> tuple[list[Source], list[Source]]:
+def _glas(data: pathlib.Path) -> tuple[list[ImageFiles], list[ImageFiles]]:
     patient = patients(data)
     if patient is None:
         raise InputError(f"{data}: no Grade.csv; the GlaS data set is wanted")
@@ -111,7 +111,7 @@ def _drawn(pool, held, test, labels, seed) -> Fold:
     )
 
 
-def as_it_is(source: Source, folder: pathlib.Path, with_mask: bool) -> None:
+def as_it_is(source: ImageFiles, folder: pathlib.Path, with_mask: bool) -> None:
     """Links an image and its mask."""
     (folder / "images" / source.image.name).symlink_to(source.image.resolve())
     if with_mask and source.mask:

@@ -18,7 +18,7 @@ from benchmarks.semi_data import Fold, Place
 from benchmarks.semi_scores import Read, Row
 from histogan_tf.config import Config
 from histogan_tf.data import images
-from histogan_tf.data.pairs import Source
+from histogan_tf.data.pairs import ImageFiles
 
 GLAS_MPP = 0.62
 GLEASON_MPP = 0.5  # a guess, of a 20x scan: the files state none
@@ -35,7 +35,7 @@ class Protocol:
     fold: Callable[[pathlib.Path, int | None, int], Fold]
     place: Place
     config: Callable[[int], Config]
-    score: Callable[[Read, tuple[Source, ...], float], dict[str, Row]]
+    score: Callable[[Read, tuple[ImageFiles, ...], float], dict[str, Row]]
     pool: Callable[[dict[str, Row]], dict[str, float]]
     threshold: float | None = 0.5  # None: the likeliest class
     side: int | None = None  # px, of images that are resized
@@ -49,7 +49,9 @@ class Protocol:
         return {"threshold": self.threshold, "image_side_px": self.side}
 
 
-def place_small(source: Source, folder: pathlib.Path, with_mask: bool) -> None:
+def place_small(
+    source: ImageFiles, folder: pathlib.Path, with_mask: bool
+) -> None:
     """Writes an image and its mask at 128 x 128."""
     image = semi_scores.resized(images.read_image(source.image), SMALL)
     images.write_png(folder / "images" / f"{source.name}.png", image)

@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks import semi_statistics
 from histogan_tf import rescale
 from histogan_tf.data import images
-from histogan_tf.data.pairs import Source
+from histogan_tf.data.pairs import ImageFiles
 from histogan_tf.metrics import objects, segmentation
 from histogan_tf.metrics.labels import label_objects
 
@@ -30,7 +30,7 @@ GLAND = 1
 
 
 def gland_rows(
-    read: Read, sources: Sequence[Source], mpp: float, target: float
+    read: Read, sources: Sequence[ImageFiles], mpp: float, target: float
 ) -> dict[str, Row]:
     """Rows of GlaS images, at their own `mpp`; the network's is `target`."""
     out = {}
@@ -46,7 +46,7 @@ def gland_rows(
 
 
 def small_rows(
-    read: Read, sources: Sequence[Source], side: int
+    read: Read, sources: Sequence[ImageFiles], side: int
 ) -> dict[str, Row]:
     """Rows of images and masks resized to side x side, pixels only."""
     out = {}
@@ -60,7 +60,7 @@ def small_rows(
 
 
 def class_rows(
-    read: Read, sources: Sequence[Source], mpp: float, target: float
+    read: Read, sources: Sequence[ImageFiles], mpp: float, target: float
 ) -> dict[str, Row]:
     """Rows of masks of class ids: IoU a class, the mean of those that occur.
 

@@ -11,7 +11,7 @@ import slide_files
 from histogan_tf.data import images, slide_tiles
 from histogan_tf.data.class_info import ClassInfo
 from histogan_tf.data.classes import ClassTable
-from histogan_tf.data.pairs import Source
+from histogan_tf.data.pairs import ImageFiles
 from histogan_tf.data.slide_settings import SlideSettings
 from histogan_tf.errors import InputError
 
@@ -49,7 +49,7 @@ def slide(tmp_path):
             ]
         )
     )
-    source = Source(tmp_path / "a.tif", "patient", tmp_path / "a.geojson")
+    source = ImageFiles(tmp_path / "a.tif", "patient", tmp_path / "a.geojson")
     return source, image
 
 
@@ -123,7 +123,7 @@ def test_a_slide_coarser_than_the_tiles(slide):
 
 def test_a_slide_without_scale(tmp_path):
     images.write_png(tmp_path / "b.png", np.zeros((40, 40, 3), np.uint8))
-    source = Source(pathlib.Path(tmp_path / "b.png"), "")
+    source = ImageFiles(pathlib.Path(tmp_path / "b.png"), "")
     with pytest.raises(InputError, match=r"b\.png: no um/px .* --mpp"):
         opened(source)
     with opened(source, mpp=2.0) as tiles:

@@ -10,7 +10,7 @@ import slide_folder
 from histogan_tf import running
 from histogan_tf.data import classes, slide_cutter
 from histogan_tf.data.manifest import Skipped
-from histogan_tf.data.pairs import Source
+from histogan_tf.data.pairs import ImageFiles
 from histogan_tf.data.slide_cutter import Job
 from histogan_tf.data.slide_grid import TilePlace
 from histogan_tf.data.slide_settings import SlideSettings
@@ -28,8 +28,8 @@ def job(tmp_path):
     settings = SlideSettings(
         images="i", annotations="a", classes="c", output=str(tmp_path / "out")
     )
-    a = Source(tmp_path / "a.svs", "p1", tmp_path / "a.geojson")
-    b = Source(tmp_path / "b.svs", "")
+    a = ImageFiles(tmp_path / "a.svs", "p1", tmp_path / "a.geojson")
+    b = ImageFiles(tmp_path / "b.svs", "")
     return settings, TABLE, [Job(a, "train"), Job(b, "train")]
 
 
@@ -107,7 +107,7 @@ def test_slides_come_and_go(job, tmp_path):
     settings, table, (a, b) = job
     interrupt(settings, table, [a, b])
     (tmp_path / "c.svs").write_bytes(b"c")
-    c = Job(Source(tmp_path / "c.svs", ""), "train")
+    c = Job(ImageFiles(tmp_path / "c.svs", ""), "train")
     assert kept(settings, table, [c, b]) == ["b"]
 
 

@@ -5,13 +5,13 @@ import pathlib
 import pytest
 
 from histogan_tf.data import splits
-from histogan_tf.data.pairs import Source
+from histogan_tf.data.pairs import ImageFiles
 from histogan_tf.errors import InputError
 
 
 def sources(*groups):
     return [
-        Source(pathlib.Path(f"{n:02d}.png"), group, pathlib.Path("m"))
+        ImageFiles(pathlib.Path(f"{n:02d}.png"), group, pathlib.Path("m"))
         for n, group in enumerate(groups)
     ]
 

@@ -28,13 +28,13 @@ from histogan_tf.data import (
 )
 from histogan_tf.data.ingest_settings import IngestSettings, check
 from histogan_tf.data.manifest import ImageInfo, Kind, Manifest, Skipped, Split
-from histogan_tf.data.pairs import Source
+from histogan_tf.data.pairs import ImageFiles
 from histogan_tf.errors import InputError, UnreadableError
 from histogan_tf.files import atomic_directory, atomic_write
 from histogan_tf.running import Inside, Runner
 
 Progress = Callable[[int, int, str], None]
-Plan = dict[tuple[str, str], list[Source]]
+Plan = dict[tuple[str, str], list[ImageFiles]]
 Loaded = tuple[bytes, ImageInfo, str | None] | Skipped
 
 
@@ -139,7 +139,7 @@ class _Work:
     done: int = 0
     skipped: list[Skipped] = dataclasses.field(default_factory=list)
 
-    def write(self, split: str, kind: str, sources: list[Source]) -> Kind:
+    def write(self, split: str, kind: str, sources: list[ImageFiles]) -> Kind:
         """Reads the sources and writes the shards of one kind."""
         infos: list[ImageInfo] = []
         shards = records.write_shards(
@@ -152,7 +152,7 @@ class _Work:
         return Kind(shards, tuple(infos))
 
     def _stream(
-        self, sources: list[Source], infos: list[ImageInfo]
+        self, sources: list[ImageFiles], infos: list[ImageInfo]
     ) -> Iterator[bytes]:
         """Yields serialised tiles; notes the rest on the way."""
         load = functools.partial(_load, self.reader)
@@ -173,7 +173,7 @@ class _Work:
         self.progress(self.done + images, self.total, "read")
 
 
-def _load(reader: tiles.TileReader, source: Source, _: Inside) -> Loaded:
+def _load(reader: tiles.TileReader, source: ImageFiles, _: Inside) -> Loaded:
     try:
         tile = reader.read(source)
     except UnreadableError as error:

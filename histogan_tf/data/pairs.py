@@ -1,6 +1,6 @@
 """Which image belongs to which mask, instance mask and patient.
 
-In: folders, glob patterns or files. Out: Sources, sorted by name, one an image.
+In: folders, glob patterns or files. Out: ImageFiles by name, one an image.
 Files are paired by stem: `train_1.png` and, with the suffix `_anno`,
 `train_1_anno.png`. A mask's stem may hold its image's ending: QuPath's scripts
 write `a.svs.geojson` for `a.svs`. Groups (patients) come from a pattern over
@@ -27,7 +27,7 @@ Grouping = Callable[[pathlib.Path], str]
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
+class ImageFiles:
     """One image file, its patient, and its mask files where it has any."""
 
     image: pathlib.Path
@@ -48,7 +48,7 @@ def pair(
     suffix: str = "",
     instances: str | None = None,
     kinds: tuple[Extensions, Extensions] = (IMAGE_EXTENSIONS, MASK_EXTENSIONS),
-) -> list[Source]:
+) -> list[ImageFiles]:
     """Pairs every image with its mask (and instance mask).
 
     Args:
@@ -73,19 +73,21 @@ def pair(
         outlines = _by_stem(files, suffix, "instance mask", found)
         _check_same(found, outlines, "instance mask", instances, suffix)
     return [
-        Source(path, group_of(path), labels[name], outlines.get(name))
+        ImageFiles(path, group_of(path), labels[name], outlines.get(name))
         for name, path in sorted(found.items())
     ]
 
 
 def unlabelled(
     images: str, group_of: Grouping, kinds: Extensions = IMAGE_EXTENSIONS
-) -> list[Source]:
+) -> list[ImageFiles]:
     """Images without masks, sorted by path; stems may repeat."""
-    return [Source(path, group_of(path)) for path in list_files(images, kinds)]
+    return [
+        ImageFiles(path, group_of(path)) for path in list_files(images, kinds)
+    ]
 
 
-def check_distinct(sources: Iterable[Source]) -> None:
+def check_distinct(sources: Iterable[ImageFiles]) -> None:
     """Raises InputError where one file is given for two purposes."""
     seen: set[pathlib.Path] = set()
     for source in sources:

@@ -16,7 +16,7 @@ from histogan_tf.data import parts, records, slide_tiles, tiles
 from histogan_tf.data.classes import ClassTable
 from histogan_tf.data.in_order import in_order
 from histogan_tf.data.manifest import ImageInfo, Skipped
-from histogan_tf.data.pairs import Source
+from histogan_tf.data.pairs import ImageFiles
 from histogan_tf.data.parts import Entry
 from histogan_tf.data.slide_grid import TilePlace
 from histogan_tf.data.slide_settings import SlideSettings
@@ -33,7 +33,7 @@ PART_PIXELS = 16 << 20
 class Job:
     """One slide and the split that its tiles go to."""
 
-    source: Source
+    source: ImageFiles
     split: str
 
 
@@ -52,12 +52,12 @@ class Cutter:
         return _careful(lambda: self._search(job.source))
 
     def store(
-        self, source: Source, boxes: list[TilePlace], inside: Inside
+        self, source: ImageFiles, boxes: list[TilePlace], inside: Inside
     ) -> list[Entry] | Skipped:
         """Stores the parts of a slide that are not stored yet."""
         return _careful(lambda: self._store(source, boxes, inside))
 
-    def _search(self, source: Source) -> tuple[list[TilePlace], list[str]]:
+    def _search(self, source: ImageFiles) -> tuple[list[TilePlace], list[str]]:
         with slide_tiles.open_tiles(source, self.table, self.settings) as slide:
             boxes = slide.boxes()
             notes = [note] if (note := slide.slide.scale_note) else []
@@ -67,7 +67,7 @@ class Cutter:
         return boxes, notes
 
     def _store(
-        self, source: Source, boxes: list[TilePlace], inside: Inside
+        self, source: ImageFiles, boxes: list[TilePlace], inside: Inside
     ) -> list[Entry]:
         count = max(1, PART_PIXELS // self.settings.tile_px**2)
         paths = [

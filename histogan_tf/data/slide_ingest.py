@@ -34,7 +34,7 @@ from histogan_tf.data import (
 )
 from histogan_tf.data.classes import ClassTable
 from histogan_tf.data.manifest import Kind, Manifest, Skipped
-from histogan_tf.data.pairs import Source
+from histogan_tf.data.pairs import ImageFiles
 from histogan_tf.data.parts import Entry
 from histogan_tf.data.slide_cutter import Job
 from histogan_tf.data.slide_grid import TilePlace
@@ -106,7 +106,7 @@ def make_plan(settings: SlideSettings) -> list[Job]:
         settings.mask_suffix,
         kinds=(slides.EXTENSIONS, annotations.EXTENSIONS),
     )
-    held: list[Source] = []
+    held: list[ImageFiles] = []
     if settings.split == "train":
         given, held = splits.hold_out(given, settings.validation, settings.seed)
     jobs = [Job(source, settings.split) for source in given]

@@ -28,7 +28,7 @@ from histogan_tf.data import (
 )
 from histogan_tf.data.annotations import Labels
 from histogan_tf.data.classes import IGNORE, ClassTable
-from histogan_tf.data.pairs import Source
+from histogan_tf.data.pairs import ImageFiles
 from histogan_tf.data.records import Tile
 from histogan_tf.data.slide_grid import TilePlace
 from histogan_tf.data.slide_settings import SlideSettings
@@ -42,7 +42,7 @@ class SlideTiles:
     `mpp` is the tiles' um/px. Threads may share it.
     """
 
-    source: Source
+    source: ImageFiles
     slide: slides.Slide
     labels: Labels | None
     mpp: float
@@ -110,7 +110,7 @@ class SlideTiles:
 
 
 def open_tiles(
-    source: Source, table: ClassTable, settings: SlideSettings
+    source: ImageFiles, table: ClassTable, settings: SlideSettings
 ) -> SlideTiles:
     """Opens a slide and its annotations.
 

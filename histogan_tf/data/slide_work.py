@@ -25,7 +25,7 @@ from typing import Any
 from histogan_tf import work_folder
 from histogan_tf.data.classes import ClassTable
 from histogan_tf.data.manifest import Skipped
-from histogan_tf.data.pairs import Source
+from histogan_tf.data.pairs import ImageFiles
 from histogan_tf.data.parts import Entry
 from histogan_tf.data.slide_cutter import Cutter, Job
 from histogan_tf.data.slide_grid import TilePlace
@@ -124,7 +124,7 @@ def _decisive(settings: SlideSettings, table: ClassTable) -> dict[str, Any]:
     return {name: values[name] for name in values if name not in _FREE}
 
 
-def _key(source: Source) -> str:
+def _key(source: ImageFiles) -> str:
     """The folder's name: another for whatever makes other tiles of it."""
     files = [source.image, *([source.mask] if source.mask else [])]
     facts = [source.name, source.group, *map(_state, files)]

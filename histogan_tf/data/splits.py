@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from histogan_tf.data.pairs import Source
+from histogan_tf.data.pairs import ImageFiles
 from histogan_tf.errors import InputError
 
 Item = TypeVar("Item")
@@ -20,8 +20,8 @@ _HOLD_OUT, _LABELS, _ORDER = range(3)
 
 
 def hold_out(
-    sources: list[Source], share: float, seed: int
-) -> tuple[list[Source], list[Source]]:
+    sources: list[ImageFiles], share: float, seed: int
+) -> tuple[list[ImageFiles], list[ImageFiles]]:
     """Splits labelled images into training and validation, by whole groups.
 
     Groups are drawn in a random order, and each is held out if that brings
@@ -42,7 +42,7 @@ def hold_out(
     """
     if not share:
         return sources, []
-    members: dict[str, list[Source]] = {}
+    members: dict[str, list[ImageFiles]] = {}
     for source in sources:
         members.setdefault(source.group or f"/{source.name}", []).append(source)
     if len(members) < 2:
@@ -50,7 +50,7 @@ def hold_out(
             f"--validation {share:g}: {len(sources)} labelled images in one"
             " group (patient) cannot be split; add others or --validation 0"
         )
-    wanted, held = share * len(sources), list[Source]()
+    wanted, held = share * len(sources), list[ImageFiles]()
     order = np.random.default_rng([seed, _HOLD_OUT]).permutation(len(members))
     groups = list(members.values())
     for turn, place in enumerate(order[:-1]):
@@ -65,8 +65,8 @@ def hold_out(
 
 
 def draw_labelled(
-    sources: list[Source], count: int, seed: int
-) -> tuple[list[Source], list[Source]]:
+    sources: list[ImageFiles], count: int, seed: int
+) -> tuple[list[ImageFiles], list[ImageFiles]]:
     """Keeps the masks of `count` images; the others become unlabelled.
 
     Raises:

@@ -1,6 +1,6 @@
 """One image file and its masks become one stored tile.
 
-In: a Source (files) and the class table. Out: a Tile (uint8 RGB, class ids,
+In: ImageFiles and the class table. Out: a Tile (uint8 RGB, class ids,
 um/px), checked and with the boundary class painted where it is wanted.
 """
 
@@ -16,7 +16,7 @@ from histogan_tf.data.classes import (
     boundary_from_instances,
 )
 from histogan_tf.data.manifest import ImageInfo
-from histogan_tf.data.pairs import Source
+from histogan_tf.data.pairs import ImageFiles
 from histogan_tf.data.records import Tile
 from histogan_tf.errors import InputError
 
@@ -31,7 +31,7 @@ class TileReader:
     mpp: float | None
     boundary_um: float | None
 
-    def read(self, source: Source) -> Tile:
+    def read(self, source: ImageFiles) -> Tile:
         """Reads and checks all files of one source.
 
         Raises:
@@ -54,7 +54,11 @@ class TileReader:
         return Tile(source.name, image, mask, mpp, source.group)
 
     def _paint_boundary(
-        self, mask: np.ndarray, image: np.ndarray, source: Source, mpp: float
+        self,
+        mask: np.ndarray,
+        image: np.ndarray,
+        source: ImageFiles,
+        mpp: float,
     ) -> None:
         """Writes the boundary class into `mask`, except where ignored."""
         assert source.instances and self.boundary_um and self.table.boundary
