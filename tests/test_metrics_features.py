@@ -135,14 +135,14 @@ def test_network_from_disk_scores_images(tmp_path, name):
     rng = np.random.default_rng(7)
     real = [rng.integers(0, 256, (9 + i, 12, 3), np.uint8) for i in range(6)]
     other = [x // 2 for x in real]
-    found = features.compare(tmp_path / name, real, other, size=8)
+    loaded = features.load_network(tmp_path / name)
+    found = features.compare(loaded, real, other, size=8)
     batch = np.stack([features.resize(x, 8) for x in real])
     direct = np.asarray(network(batch), np.float64)
-    loaded = features.load_network(tmp_path / name)
     rows = features.extract(loaded, real, 8, batch=4)
     np.testing.assert_allclose(rows, direct, atol=1e-5)
     assert rows.dtype == np.float64
-    assert found.fid > 0 and found.dimensions == 5
+    assert found.fid > 0 and rows.shape == (6, 5)
     assert found.images == (6, 6) and found.kid.subset_size == 3
     json.dumps(dataclasses.asdict(found), allow_nan=False)
 

@@ -70,11 +70,8 @@ def measure(
         segmentation.object_classes(trained.table, settings.object_classes),
         settings.min_object_um2,
     )
-    network = settings.feature_network
     # Before the long work: what is wrong is told at once.
-    if network:
-        loaded = features.load_network(network)
-        features.check(loaded, network, settings.feature_size)
+    network = _feature_network(settings)
     groups = fidelity.style_groups(len(images), settings.seed)
     if len(groups) > 1:
         factors = [trained.factor(stage) for stage in range(trained.stages)]
@@ -93,9 +90,18 @@ def measure(
                 trained, images, painted, stage, groups, settings, steps
             )
         ]
-    if network and len(images) > 1:
-        out |= _feature_scores(images, painted, settings)
+    if network is not None and len(images) > 1:
+        out |= _feature_scores(network, images, painted, settings)
     return out
+
+
+def _feature_network(settings: MeasureSettings) -> Any:
+    path = settings.feature_network
+    if not path:
+        return None
+    network = features.load_network(path)
+    features.check(network, path, settings.feature_size)
+    return network
 
 
 @dataclass
@@ -177,26 +183,28 @@ def _stage_rows(
 
 
 def _feature_scores(
+    network: Any,
     images: Sequence[EvaluationTile],
     painted: Sequence[Sequence[np.ndarray]],
     settings: MeasureSettings,
 ) -> dict[str, Any]:
     found = features.compare(
-        settings.feature_network or "",
+        network,
         [tile.image for tile in images],
         [made[-1] for made in painted],
         settings.feature_size,
         settings.seed,
     )
     protocol = (
-        f"all real against all synthetic images, finest stage; {found.resize}"
+        "all real against all synthetic images, finest stage;"
+        f" {features.RESIZE}"
     )
     return {
         "fid": {
             "value": found.fid,
             "images": list(found.images),
-            "network": found.network,
-            "size": found.size,
+            "network": settings.feature_network,
+            "size": settings.feature_size,
             "protocol": protocol,
         },
         "kid": dataclasses.asdict(found.kid) | {"protocol": protocol},

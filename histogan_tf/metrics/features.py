@@ -38,15 +38,11 @@ class KernelDistance:
 
 @dataclasses.dataclass(frozen=True)
 class FeatureScores:
-    """FID and KID of two sets and how they were measured."""
+    """FID and KID of two sets; `images`: the number of either."""
 
     fid: float
     kid: KernelDistance
     images: tuple[int, int]
-    dimensions: int
-    network: str
-    size: int
-    resize: str
 
 
 def frechet_distance(real: np.ndarray, other: np.ndarray) -> float:
@@ -229,23 +225,29 @@ def resize(image: np.ndarray, size: int) -> np.ndarray:
 
 
 def compare(
-    path: str | os.PathLike,
+    network: Any,
     real: Sequence[np.ndarray],
     other: Sequence[np.ndarray],
     size: int,
     seed: int = 0,
 ) -> FeatureScores:
-    """FID and KID of two sets of images under the network at `path`."""
-    network = load_network(path)
+    """FID and KID of two sets of images.
+
+    Args:
+      network: of `load_network`; see `extract`.
+      real: images [H, W, 3], uint8 or float in [-1, 1]; 2 or more.
+      other: the same.
+      size: side in px of what the network sees.
+      seed: of KID's subsets.
+
+    Raises:
+      InputError: as `extract` and `kernel_distance`.
+    """
     one, two = (extract(network, side, size) for side in (real, other))
     return FeatureScores(
         fid=frechet_distance(one, two),
         kid=kernel_distance(one, two, seed=seed),
         images=(len(real), len(other)),
-        dimensions=one.shape[1],
-        network=os.fspath(path),
-        size=size,
-        resize=RESIZE,
     )
 
 
