@@ -20,7 +20,7 @@ from benchmarks.fidelity_training import MPP, Settings, steps_file, times_file
 from histogan_tf import canvas, config_json, pictures, run_dir
 from histogan_tf.evaluation import fidelity, reading, segmentation, tiles
 from histogan_tf.evaluation.tiles import EvaluationTile
-from histogan_tf.evaluation.trained import class_ids
+from histogan_tf.metrics.labels import class_ids
 from histogan_tf.metrics.wasserstein import SwdSettings
 from histogan_tf.run_dir import RunDir
 from trainer.training_data import TrainingData

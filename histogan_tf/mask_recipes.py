@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-IGNORE = 255
+from histogan_tf.data.classes import IGNORE
+
 _KNOTS = 5
 _WARP = 0.04  # deviation of the displacement, share of the shorter side
 _GAP = 3  # px of ground around a pasted object

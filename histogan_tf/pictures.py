@@ -15,9 +15,9 @@ import numpy as np
 
 from histogan_tf import files
 from histogan_tf.data import png
+from histogan_tf.data.classes import IGNORE
 from histogan_tf.errors import InputError
 
-IGNORE = 255
 IGNORE_COLOR = (128, 128, 128)
 
 _FONT, _FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.45

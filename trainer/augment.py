@@ -156,8 +156,8 @@ def make_pair(
     import numpy as np
 
     from histogan_tf.data import images
-    from histogan_tf.evaluation.trained import class_ids
     from histogan_tf.metrics import segmentation
+    from histogan_tf.metrics.labels import class_ids
 
     rng = np.random.default_rng([flags.FLAGS.seed, attempt])
     names = list(work.draws)
@@ -202,8 +202,8 @@ def none_good(dropped: list[dict]) -> InputError:
 def write_records(folder: pathlib.Path, run: "RunDir") -> None:
     """The pairs as training records of the run's classes."""
     from histogan_tf.data import ingest
+    from histogan_tf.data.classes import IGNORE
     from histogan_tf.data.ingest_settings import IngestSettings
-    from histogan_tf.mask_recipes import IGNORE
 
     table = run.classes().to_json()
     # The masks here hold ids, whatever the first masks held.

@@ -43,8 +43,9 @@ def draws(
     Raises:
       InputError: the records lack the images that a recipe needs.
     """
+    from histogan_tf.data.classes import IGNORE
     from histogan_tf.evaluation import tiles
-    from histogan_tf.mask_recipes import IGNORE, RECIPES, NamedMask, resampled
+    from histogan_tf.mask_recipes import RECIPES, NamedMask, resampled
 
     found, wanted = dict[str, Draw](), [n for n in recipes if n != PREDICTED]
     if wanted:
@@ -72,8 +73,8 @@ def _predicted(
     """The final segmenter's masks of unlabelled training images."""
     from histogan_tf.data import dataset
     from histogan_tf.evaluation import tiles
-    from histogan_tf.evaluation.trained import class_ids
     from histogan_tf.mask_recipes import NamedMask
+    from histogan_tf.metrics.labels import class_ids
 
     images = data.split("train").unlabelled.images
     if not images:

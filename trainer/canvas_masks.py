@@ -5,7 +5,6 @@ classes. Out: `Source`s of class ids at the run's finest um/px. TIFFs are never
 held whole, unless they are one strip.
 """
 
-import hashlib
 import pathlib
 import struct
 from collections.abc import Callable
@@ -162,12 +161,6 @@ def checked_window(side: int) -> int:
     if side % TILE:
         raise InputError(f"--window {side}: a multiple of {TILE} is allowed")
     return side
-
-
-def digest(path: pathlib.Path) -> str:
-    """SHA-256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _raw(path: pathlib.Path, colors: bool) -> "Source":

@@ -267,10 +267,11 @@ def segment_file(
 
     from histogan_tf import pictures, rescale
     from histogan_tf.data import images
+    from histogan_tf.metrics.labels import class_ids
 
     image, mpp = read_image(path)
     shares = rescale.read_at(work.read, image, mpp, work.finest)
-    mask = shares.argmax(axis=-1).astype(np.uint8)
+    mask = class_ids(shares)
     png = f"{stem_of(path)}.png"
     images.write_png(folder / "masks" / png, mask)
     shown = pictures.overlay(image, mask, work.objects.table.palette())

@@ -122,7 +122,9 @@ def _jobs(
     path: pathlib.Path, style: Style, reader: MaskReader, request: Request
 ) -> Iterator[dict[str, Any]]:
     """What decides each image of a mask, as JSON values."""
-    mask = {"mask": str(path), "mask_sha256": canvas_masks.digest(path)}
+    from histogan_tf.data.manifest import hash_file
+
+    mask = {"mask": str(path), "mask_sha256": hash_file(path)}
     mask |= reader.describe(path)
     for seed in request.seeds:
         name, vector = style(stem_of(path), seed)

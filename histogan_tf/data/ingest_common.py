@@ -6,7 +6,7 @@ InputError that names the flag, its value and what is allowed.
 
 import dataclasses
 
-from histogan_tf.data import manifest, tiles
+from histogan_tf.data import manifest, scale_notes
 from histogan_tf.errors import InputError
 
 # Flag, value, lowest, highest.
@@ -46,7 +46,7 @@ def check(settings: CommonSettings, *more: Range) -> None:
     `more` are ranges that only one kind of ingest has; None is in all.
     """
     ranges: tuple[Range, ...] = (
-        ("mpp", settings.mpp, 0.01, tiles.LARGEST_MPP),
+        ("mpp", settings.mpp, 0.01, scale_notes.LARGEST_MPP),
         *more,
         ("validation", settings.validation, 0.0, 0.99),
         ("shard_mb", settings.shard_mb, 1e-4, 1e6),

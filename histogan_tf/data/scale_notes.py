@@ -1,7 +1,8 @@
 """Lines for the user on the um/px of images: stated, given, or learnt.
 
 In: um/px that a file states, that --mpp gives, that networks were trained at.
-Out: a line where they disagree by more than scanners do; else None.
+Out: a line where they disagree by more than scanners do; else None. And what
+counts as one scale, and as none.
 """
 
 import os
@@ -10,6 +11,8 @@ import pathlib
 from histogan_tf.data import images
 from histogan_tf.errors import InputError
 
+# Coarser is taken for a slip.
+LARGEST_MPP = 100.0
 # Objectives and scanners are this true to what they say.
 SAME_SCALE = 0.02
 # Scales this near count as equal: scanners for 0.25 um/px state up to 0.2527,

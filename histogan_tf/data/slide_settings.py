@@ -6,7 +6,7 @@ the flag, its value and what is allowed.
 
 import dataclasses
 
-from histogan_tf.data import ingest_common, tiles
+from histogan_tf.data import ingest_common, scale_notes
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ def check(settings: SlideSettings) -> None:
     """Raises InputError for settings that cannot be."""
     ingest_common.check(
         settings,
-        ("tile_mpp", settings.tile_mpp, 0.01, tiles.LARGEST_MPP),
+        ("tile_mpp", settings.tile_mpp, 0.01, scale_notes.LARGEST_MPP),
         ("tile_px", settings.tile_px, 32, 16384),
         ("tissue", settings.tissue, 0.0, 1.0),
     )

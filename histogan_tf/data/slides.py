@@ -37,7 +37,6 @@ from histogan_tf.files import stem_of
 EXTENSIONS = (*images.IMAGE_EXTENSIONS, *images.SLIDE_EXTENSIONS)
 
 WHITE = 255
-_LARGEST_MPP = 100.0
 # Source pixels that are averaged at once: bounds the memory of one read.
 _AT_ONCE = 1 << 21
 # A level that is this little too coarse still counts as fine enough.
@@ -189,8 +188,10 @@ def open_slide(path: str | os.PathLike, mpp: float | None = None) -> Slide:
       UnreadableError: no image, cut short or damaged.
       InputError: no such file; no um/px stated; pixels that are not square.
     """
-    if mpp is not None and not 0 < mpp <= _LARGEST_MPP:
-        raise InputError(f"--mpp {mpp:g}: above 0, up to {_LARGEST_MPP:g}")
+    if mpp is not None and not 0 < mpp <= scale_notes.LARGEST_MPP:
+        raise InputError(
+            f"--mpp {mpp:g}: above 0, up to {scale_notes.LARGEST_MPP:g}"
+        )
     backend = _backend(path, mpp)
     scale = mpp or backend.mpp
     if scale is None:

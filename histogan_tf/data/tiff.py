@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     # 16 MB that tiles of other formats do not need.
     import tifffile
 
-LARGEST_MPP = 20.0
+LARGEST_STATED_MPP = 20.0
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 # Numbers of the tags PhotometricInterpretation and ExtraSamples.
@@ -171,7 +171,9 @@ def stated_mpp(path: str | os.PathLike) -> float | None:
     with tifffile.TiffFile(path) as tif:
         for source in _SOURCES:
             found = source(tif)
-            if found and all(0 < value <= LARGEST_MPP for value in found):
+            if found and all(
+                0 < value <= LARGEST_STATED_MPP for value in found
+            ):
                 break
         else:
             return None

@@ -20,8 +20,6 @@ from histogan_tf.data.pairs import ImageFiles
 from histogan_tf.data.records import Tile
 from histogan_tf.errors import InputError
 
-LARGEST_MPP = 100.0
-
 
 @dataclasses.dataclass(frozen=True)
 class TileReader:

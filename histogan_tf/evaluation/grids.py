@@ -15,7 +15,8 @@ import numpy as np
 from histogan_tf import pictures
 from histogan_tf.evaluation import tiles
 from histogan_tf.evaluation.tiles import EvaluationTile
-from histogan_tf.evaluation.trained import Trained, class_ids
+from histogan_tf.evaluation.trained import Trained
+from histogan_tf.metrics.labels import class_ids
 from histogan_tf.report.facts import Row, StageGrid
 
 SIDE = 512

@@ -21,8 +21,9 @@ import numpy as np
 from histogan_tf.evaluation import fidelity, reading, segmentation, tiles
 from histogan_tf.evaluation.reading import Objects
 from histogan_tf.evaluation.tiles import EvaluationTile
-from histogan_tf.evaluation.trained import Trained, class_ids
+from histogan_tf.evaluation.trained import Trained
 from histogan_tf.metrics import features
+from histogan_tf.metrics.labels import class_ids
 from histogan_tf.metrics.wasserstein import SwdSettings
 
 Progress = Callable[[int, int, str], None]

@@ -19,7 +19,8 @@ import numpy as np
 from histogan_tf.data.classes import ClassTable
 from histogan_tf.evaluation import segmentation, tiles
 from histogan_tf.evaluation.tiles import EvaluationTile
-from histogan_tf.evaluation.trained import Read, Trained, class_ids
+from histogan_tf.evaluation.trained import Read, Trained
+from histogan_tf.metrics.labels import class_ids
 from histogan_tf.metrics.segmentation import SegmentationScores
 
 

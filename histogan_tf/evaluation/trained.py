@@ -12,6 +12,7 @@ import numpy as np
 from histogan_tf import run_dir
 from histogan_tf.canvas import Canvas, Reader
 from histogan_tf.data.classes import IGNORE, ClassTable
+from histogan_tf.metrics.labels import class_ids
 from histogan_tf.models.turned import Turned
 from histogan_tf.run_dir import RunDir
 
@@ -76,8 +77,3 @@ def open_trained(run: RunDir, views: int = 1) -> Trained:
         views,
         Reader(Turned(segmenter, views)) if views > 1 else None,
     )
-
-
-def class_ids(probabilities: np.ndarray) -> np.ndarray:
-    """Probabilities [H, W, N] -> uint8 [H, W]."""
-    return probabilities.argmax(axis=-1).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""From a class mask to a label image of objects.
+"""From probabilities to a class mask, from it to a label image of objects.
 
 In: mask of class ids, uint8 [H, W]. Out: labels int32 [H, W], 0 = background,
 1..n = objects, in the order in which their first pixels are read by row.
@@ -14,6 +14,14 @@ import cv2
 import numpy as np
 
 from histogan_tf.errors import InputError
+
+
+def class_ids(probabilities: np.ndarray) -> np.ndarray:
+    """Most probable class ids, uint8 [...], of probabilities [..., N <= 255].
+
+    Of equal ones the first.
+    """
+    return probabilities.argmax(axis=-1).astype(np.uint8)
 
 
 def label_objects(

@@ -15,9 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from histogan_tf.data.classes import IGNORE
 from histogan_tf.errors import InputError
-
-IGNORE = 255
 
 
 @dataclasses.dataclass(frozen=True)
