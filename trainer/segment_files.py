@@ -37,20 +37,40 @@ def write_objects(
     mask: "np.ndarray",
     mpp: float,
     wanted: Objects,
+    origin_px: tuple[float, float] = (0.0, 0.0),
+    mpp_level0: float | None = None,
 ) -> None:
-    """Writes the table, where classes have a boundary, and the outlines."""
+    """Writes the table, where classes have a boundary, and the outlines.
+
+    Args:
+      folder: of all results; those of its folders that lack are made.
+      name: stem of the files.
+      mask: uint8 [H, W], class ids.
+      mpp: um/px of the mask.
+      wanted: which objects, and whether outlines are.
+      origin_px: row and column in px of level 0 that count as (0, 0).
+      mpp_level0: um/px of the slide's level 0, in whose px outlines are;
+        None: the mask's.
+    """
     from histogan_tf import instances, outlines
 
     table, least = wanted.table, wanted.least_um2
+    level0 = mpp_level0 or mpp
     if table.boundary:
+        row, column = (n * level0 for n in origin_px)
         rows = instances.instances(
-            mask, table, wanted.classes, mpp, least_um2=least
+            mask, table, wanted.classes, mpp, (row, column), least
         )
         target = folder / "instances" / f"{name}.csv"
         write_text(target, instances.to_csv(rows))
     if wanted.outlined:
         found = outlines.feature_collection(
-            mask, table, wanted.classes, least=least / mpp**2
+            mask,
+            table,
+            wanted.classes,
+            mpp / level0,
+            origin_px,
+            least / mpp**2,
         )
         target = folder / "outlines" / f"{name}.geojson"
         write_text(target, json.dumps(found))
@@ -115,7 +135,8 @@ def write_record(
 
 
 def write_text(path: pathlib.Path, text: str) -> None:
-    """Writes UTF-8, whole or not at all."""
+    """Writes UTF-8, whole or not at all, in a folder that may be new."""
     from histogan_tf.files import atomic_write
 
+    path.parent.mkdir(exist_ok=True)
     atomic_write(path, text.encode())

@@ -6,7 +6,6 @@ segmentation.json. What is there already is not made again: a finished slide
 costs a look at its files, unless its own file has changed since.
 """
 
-import json
 import pathlib
 import re
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from histogan_tf import running, work_folder
 from histogan_tf.errors import InputError
 from histogan_tf.files import stem_of
-from trainer import item_notes, segment_levels
+from trainer import item_notes, segment_files, segment_levels
 
 if TYPE_CHECKING:
     from histogan_tf.data.blocks import BlockImage
@@ -215,36 +214,25 @@ class SlideWork:
 
     def _objects(self, slide: "Slide", labels: "BlockImage") -> float | None:
         """Outlines and table of the objects; um/px of their mask."""
-        from histogan_tf import instances, outlines
-
-        table, chosen = self.network.table, self.request.outlined
-        if not (table.boundary or self.request.geojson):
+        wanted = segment_files.Objects(
+            self.network.table,
+            self.request.outlined,
+            self.request.min_object_um2,
+            self.request.geojson,
+        )
+        boundary = wanted.table.boundary
+        if not (boundary or wanted.outlined):
             return None
-        edge = table.boundary.id if table.boundary else None
+        edge = boundary.id if boundary else None
         mask, scale = segment_levels.object_mask(labels, _OBJECT_PIXELS, edge)
         mpp = self.network.finest * scale
-        least = self.request.min_object_um2
-        if table.boundary:
-            row, column = (n * slide.mpp for n in slide.origin)
-            rows = instances.instances(
-                mask, table, chosen, mpp, (row, column), least
-            )
-            self._write("instances", ".csv", instances.to_csv(rows))
-        if self.request.geojson:
-            found = outlines.feature_collection(
-                mask,
-                table,
-                chosen,
-                mpp / slide.mpp,
-                slide.origin,
-                least / mpp**2,
-            )
-            self._write("outlines", ".geojson", json.dumps(found))
+        segment_files.write_objects(
+            self.folder,
+            stem_of(self.path),
+            mask,
+            mpp,
+            wanted,
+            slide.origin,
+            slide.mpp,
+        )
         return mpp
-
-    def _write(self, kind: str, ending: str, text: str) -> None:
-        from histogan_tf.files import atomic_write
-
-        path = self._place(kind, ending)
-        path.parent.mkdir(exist_ok=True)
-        atomic_write(path, text.encode())
