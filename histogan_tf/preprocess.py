@@ -56,7 +56,9 @@ def mirror(
 
     Args:
       values: any tensor of one element or more along `axis`.
-      before, after: how many elements to add, >= 0.
+      before: how many elements to add in front, int32 [], >= 0.
+      after: the same behind.
+      axis: which one.
 
     Returns:
       Like `values`; the element before the first is the first itself.

@@ -62,8 +62,10 @@ def read_at(
     """Probabilities of an image by a network of another um/px.
 
     Args:
-      read: uint8 [h, w, 3] -> float32 [h, w, N] at `target` um/px.
-      image: uint8 [H, W, 3] at `mpp` um/px.
+      read: uint8 [h, w, 3] -> float32 [h, w, N].
+      image: uint8 [H, W, 3].
+      mpp: um/px of the image.
+      target: um/px of the network.
 
     Returns:
       float32 [H, W, N], linear between the network's pixels.

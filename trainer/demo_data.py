@@ -10,11 +10,11 @@ from collections.abc import Callable
 from concurrent import futures
 from dataclasses import dataclass
 
-from histogan_tf.data import ingest_settings
 from histogan_tf.data.ingest_settings import IngestSettings
+from histogan_tf.data.phantom import CLASSES_FILE
 from histogan_tf.errors import InputError
 
-TABLES = pathlib.Path(ingest_settings.__file__).parent / "class_tables"
+TABLES = CLASSES_FILE.parent
 
 IMAGES = 40  # phantoms
 # 41 px at the demo's coarsest 10 um/px: more than a crop of stage 0.
@@ -125,7 +125,7 @@ def phantom(
     return IngestSettings(
         images=str(folder / "images"),
         masks=str(folder / "masks"),
-        classes=str(TABLES / "phantom.json"),
+        classes=str(CLASSES_FILE),
         mpp=MPP,
         max_labelled=labelled,
         output=str(records),

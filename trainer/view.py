@@ -221,9 +221,8 @@ def write_page(
         shutil.copyfile(path, folder / "files" / path.name)
         names.append(f"files/{path.name}")
     command = program.command_line("trainer.view")
-    name = slide.name.removesuffix(".ome")
     facts = viewer.ViewFacts(
-        name,
+        slide.name,
         slide.height,
         slide.width,
         slide.mpp,
