@@ -91,7 +91,17 @@ def test_the_printed_command_shows_the_result(
 
 def test_another_scale_than_the_slides_is_said_once(slide, capsys):
     def say(mpp):
-        request = Request("out", mpp, 64, True, False, False, False, (1,), 0)
+        request = Request(
+            output="out",
+            mpp=mpp,
+            window=64,
+            tissue=True,
+            geojson=False,
+            probabilities=False,
+            skip_bad=False,
+            outlined=(1,),
+            min_object_um2=0.0,
+        )
         segment_slides._checked([slide], request, 2.45)
         return capsys.readouterr().err
 
