@@ -37,8 +37,8 @@ Made = tuple[np.ndarray | None, np.ndarray | None]
 class Sizes:
     """Sides in px of windows and tiles; `window` divides by `tile`."""
 
-    window: int = 1536
-    tile: int = 512
+    window: int
+    tile: int
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Targets:
     """Files to make: labels, and probabilities by class id."""
 
     labels: pathlib.Path
-    shares: Mapping[int, pathlib.Path]
+    probabilities: Mapping[int, pathlib.Path]
 
 
 def segment_canvas(
@@ -87,7 +87,7 @@ def segment_canvas(
         targets.labels: tile_pixels.labels(sizes.tile, table.palette()),
     } | {
         path: tile_pixels.shares(sizes.tile, table.names[number])
-        for number, path in targets.shares.items()
+        for number, path in targets.probabilities.items()
     }
     with contextlib.ExitStack() as stack:
         writers = {
@@ -139,26 +139,26 @@ class _Work:
         """Labels and probabilities of a window, as far as they are asked."""
         if image is None:
             return None, None
-        if any(path in self.writers for path in self.targets.shares.values()):
-            return self.reader.labels_and_probabilities(
-                self.source, item[1], image
-            )
-        return self.reader.labels(self.source, item[1], image), None
+        place = self.source, item[1], image
+        asked = set(self.targets.probabilities.values())
+        if asked & self.writers.keys():
+            return self.reader.labels_and_probabilities(*place)
+        return self.reader.labels(*place), None
 
     def write(self, item: Item, made: Made) -> None:
         """Labels and probabilities of a window; without tissue 255 and 0."""
-        (index, box), (ids, shares) = item, made
+        (index, box), (ids, probabilities) = item, made
         on_tissue = self.tissue.window(box, self.mpp)
         labels = self.writers.get(self.targets.labels)
         if labels:
             nothing = np.full(on_tissue.shape, IGNORE, np.uint8)
             found = nothing if ids is None else ids
             labels.write(index, np.where(on_tissue, found, nothing))
-        for number, path in self.targets.shares.items():
+        for number, path in self.targets.probabilities.items():
             if path in self.writers:
                 bytes_ = np.zeros(on_tissue.shape, np.uint8)
-                if shares is not None:
-                    rounded = np.rint(shares[..., number] * 255)
+                if probabilities is not None:
+                    rounded = np.rint(probabilities[..., number] * 255)
                     bytes_ = rounded.astype(np.uint8) * on_tissue
                 self.writers[path].write(index, bytes_)
 

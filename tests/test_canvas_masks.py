@@ -7,7 +7,7 @@ import tifffile
 
 from histogan_tf.data import classes, images, phantom
 from histogan_tf.errors import InputError
-from trainer import canvas_masks
+from trainer import canvas_masks, large_images
 from trainer.canvas_masks import MaskReader
 from trainer.drawn_masks import DrawnMasks
 
@@ -27,7 +27,7 @@ def test_headers_state_the_size(tmp_path):
     (tmp_path / "d.tif").write_text("no image")
     cv2.imwrite(str(tmp_path / "e.jpg"), np.kron(RAW, np.ones((4, 5), "u1")))
     (tmp_path / "f.jpg").write_bytes(b"\xff\xd8cut short")
-    found = [canvas_masks.pixels(p) for p in sorted(tmp_path.iterdir())]
+    found = [large_images.pixels(p) for p in sorted(tmp_path.iterdir())]
     assert found == [1200, 1200, 1200, 0, 120 * 200, 0]
 
 
@@ -50,7 +50,7 @@ def test_the_masks_scale_is_stated_or_its_files_or_the_runs(tmp_path):
 
 
 def test_large_is_what_the_run_sees(tmp_path, monkeypatch):
-    monkeypatch.setattr(canvas_masks, "LARGE", 1200)
+    monkeypatch.setattr(large_images, "LARGE", 1200)
     path = tmp_path / "a.png"
     images.write_png(path, RAW)
     assert not reader().large(path)

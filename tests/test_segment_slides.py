@@ -224,7 +224,7 @@ def test_bare_glass_is_told(segment, tmp_path):
 def test_slides_are_told_by_their_format_and_size(
     segment, slide, real_data, tmp_path, monkeypatch
 ):
-    from trainer import canvas_masks
+    from trainer import large_images
 
     seen = []
     monkeypatch.setattr(
@@ -234,7 +234,7 @@ def test_slides_are_told_by_their_format_and_size(
     )
     svs = real_data / "slides" / "CMU-1-Small-Region.svs"
     assert segment(images=svs, output=tmp_path / "a")[0] == 0
-    monkeypatch.setattr(canvas_masks, "LARGE", 300 * 400 - 1)
+    monkeypatch.setattr(large_images, "LARGE", 300 * 400 - 1)
     assert segment(images=slide, output=tmp_path / "b")[0] == 0
     assert seen == ["CMU-1-Small-Region.svs", "case.tif"]
 

@@ -129,9 +129,9 @@ def test_masks_that_change_meanwhile_are_painted_anew(
 def test_large_masks_become_canvases_by_themselves(
     synthesize, folder, tmp_path, monkeypatch
 ):
-    from trainer import canvas_masks
+    from trainer import large_images
 
-    monkeypatch.setattr(canvas_masks, "LARGE", 56 * 72 - 1)
+    monkeypatch.setattr(large_images, "LARGE", 56 * 72 - 1)
     given = {"masks": folder / "a.tif", "class_ids": True}
     _, text, _ = synthesize(output=tmp_path / "a", **given)
     assert "1 canvases of 1 masks" in text

@@ -6,13 +6,13 @@ held whole, unless they are one strip.
 """
 
 import pathlib
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from histogan_tf.errors import InputError
-from trainer.drawn_masks import DrawnMasks, is_drawn
+from trainer import large_images
+from trainer.drawn_masks import DrawnMasks, has_drawn_ending
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from histogan_tf.data.classes import ClassTable
     from histogan_tf.sources import Source
 
-# 4096 x 4096: about what one forward pass of `base` can hold in 16 GB.
-LARGE = 2**24
-TILE = 512
 _CHECKED = 4096  # side of what is looked at at once
 
 
@@ -55,7 +52,9 @@ class MaskReader:
         bare = [
             path
             for path in paths
-            if not self.mpp and not is_drawn(path) and not images.read_mpp(path)
+            if not self.mpp
+            and not has_drawn_ending(path)
+            and not images.read_mpp(path)
         ]
         return scale_notes.bare_notes(bare, self.finest, "the run's finest")
 
@@ -68,7 +67,7 @@ class MaskReader:
         """
         from histogan_tf import sources
 
-        if is_drawn(path):
+        if has_drawn_ending(path):
             return self.drawn.open(path, self.finest)
         # Scaled first: of a mask ten times as fine one value in 100 is mapped.
         raw = sources.rescaled(
@@ -82,7 +81,7 @@ class MaskReader:
         Raises:
           InputError: not a mask, damaged, or a value that is no class.
         """
-        if is_drawn(path):
+        if has_drawn_ending(path):
             self.drawn.labels(path)
             return
         raw = _raw(path, self.colors)
@@ -101,7 +100,7 @@ class MaskReader:
         from histogan_tf import rescale
         from histogan_tf.data import images
 
-        if is_drawn(path):
+        if has_drawn_ending(path):
             source = self.open(path)
             return source.read(0, 0, source.height, source.width)
         mask = self.values(images.read_mask_raw(path, self.colors), path)
@@ -109,58 +108,19 @@ class MaskReader:
 
     def describe(self, path: pathlib.Path) -> dict[str, Any]:
         """What decides a mask beside its file, as JSON values."""
-        if is_drawn(path):
+        if has_drawn_ending(path):
             return self.drawn.describe(path)
         return {"mask_mpp": self.scale(path)}
 
     def large(self, path: pathlib.Path) -> bool:
         """Whether the mask has more than `LARGE` pixels in the run."""
-        if is_drawn(path):
+        if has_drawn_ending(path):
             frame = self.drawn.frame(path)
             area = frame.height * frame.width
-            return area * (frame.mpp / self.finest) ** 2 > LARGE
-        if not (area := pixels(path)):
+            return area * (frame.mpp / self.finest) ** 2 > large_images.LARGE
+        if not (area := large_images.pixels(path)):
             return False  # the check of all masks says what is wrong
-        return area * (self.scale(path) / self.finest) ** 2 > LARGE
-
-
-def pixels(path: pathlib.Path) -> int:
-    """Number of pixels of a file, of JPEG about; 0 if unreadable."""
-    import cv2
-    import tifffile
-
-    from histogan_tf.data import png
-
-    with open(path, "rb") as file:
-        start = file.read(26)
-    try:
-        if start.startswith(png.SIGNATURE):
-            width, height = struct.unpack_from(">II", start, 16)
-        elif start.startswith(b"BM"):
-            width, height = struct.unpack_from("<ii", start, 18)
-        elif start.startswith(b"\xff\xd8"):
-            # Decoded at an eighth of its size, which takes little.
-            small = cv2.imread(str(path), cv2.IMREAD_REDUCED_GRAYSCALE_8)
-            height, width = (8 * side for side in small.shape)
-        else:
-            with tifffile.TiffFile(path) as tif:
-                page = tif.pages.first
-                width, height = page.imagewidth, page.imagelength
-    except Exception:
-        # The check of all files says what is wrong with this one.
-        return 0
-    return abs(width * height)
-
-
-def checked_window(side: int) -> int:
-    """The side of windows.
-
-    Raises:
-      InputError: tiles do not fill it.
-    """
-    if side % TILE:
-        raise InputError(f"--window {side}: a multiple of {TILE} is allowed")
-    return side
+        return area * (self.scale(path) / self.finest) ** 2 > large_images.LARGE
 
 
 def _raw(path: pathlib.Path, colors: bool) -> "Source":

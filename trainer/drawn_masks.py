@@ -100,7 +100,7 @@ def endings(source: str) -> tuple[str, ...]:
     return _ENDINGS if named else tuple(e for e in _ENDINGS if e != _JSON)
 
 
-def is_drawn(path: pathlib.Path) -> bool:
+def has_drawn_ending(path: pathlib.Path) -> bool:
     """Whether a file is called as annotations are."""
     return path.suffix.lower() in _ENDINGS
 

@@ -29,7 +29,7 @@ from histogan_tf.models.noise import Stream
 from histogan_tf.regions import Box
 from histogan_tf.sources import Source
 from histogan_tf.window_read import WindowReader
-from trainer.canvas_masks import LARGE
+from trainer.large_images import LARGE
 from trainer.training_data import TrainingData
 
 Tell = Callable[[str], None]

@@ -30,7 +30,7 @@ from histogan_tf.errors import InputError, UnreadableError
 from histogan_tf.files import stem_of
 from histogan_tf.progress_bar import progress_bar
 from trainer import (
-    canvas_masks,
+    large_images,
     runners,
     segment_files,
     segment_networks,
@@ -163,11 +163,11 @@ def slides_wanted(paths: list[pathlib.Path], finest: float) -> bool:
         if path.suffix.lower() not in images.IMAGE_EXTENSIONS:
             return True
         # The check of all images says what is wrong with an unreadable one.
-        area = canvas_masks.pixels(path)
+        area = large_images.pixels(path)
         if not area:
             return False
         mpp = flags.FLAGS.mpp or images.read_mpp(path) or finest
-        return area * max(1.0, mpp / finest) ** 2 > canvas_masks.LARGE
+        return area * max(1.0, mpp / finest) ** 2 > large_images.LARGE
 
     if flags.FLAGS.canvas is not None:
         return flags.FLAGS.canvas
@@ -182,7 +182,7 @@ def segment_slides_of(run: "RunDir", paths: list[pathlib.Path]) -> None:
     request = segment_slide.Request(
         output=values.output,
         mpp=values.mpp,
-        window=canvas_masks.checked_window(values.window),
+        window=large_images.checked_window(values.window),
         tissue=values.tissue,
         geojson=values.geojson,
         probabilities=values.probabilities,

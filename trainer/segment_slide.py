@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from histogan_tf import running, work_folder
 from histogan_tf.errors import InputError
 from histogan_tf.files import stem_of
-from trainer import item_notes, segment_files, segment_levels
+from trainer import item_notes, large_images, segment_files, segment_levels
 
 if TYPE_CHECKING:
     from histogan_tf.data.blocks import BlockImage
@@ -139,7 +139,7 @@ class SlideWork:
     @property
     def _files(self) -> list[pathlib.Path]:
         """All that is made of it."""
-        made = [self._mask_path, *self._share_paths.values()]
+        made = [self._mask_path, *self._probability_paths.values()]
         made.append(self._place("overlays", ".png"))
         if self.network.table.boundary:
             made.append(self._place("instances", ".csv"))
@@ -152,7 +152,7 @@ class SlideWork:
         return self._place("masks", ".ome.tif")
 
     @property
-    def _share_paths(self) -> dict[int, pathlib.Path]:
+    def _probability_paths(self) -> dict[int, pathlib.Path]:
         """Files of the probabilities that are asked for, by class."""
         names = self.network.table.names
         wanted = range(len(names)) if self.request.probabilities else ()
@@ -173,8 +173,8 @@ class SlideWork:
     ) -> None:
         from histogan_tf import read_canvas, sources
 
-        finest, shares = self.network.finest, self._share_paths
-        paths = (self._mask_path, *shares.values())
+        finest, extra = self.network.finest, self._probability_paths
+        paths = (self._mask_path, *extra.values())
         if all(path.exists() for path in paths):
             return  # and no search for tissue
         for path in paths:
@@ -186,8 +186,8 @@ class SlideWork:
             self._tissue(slide),
             finest,
             self.network.table,
-            read_canvas.Targets(self._mask_path, shares),
-            read_canvas.Sizes(self.request.window),
+            read_canvas.Targets(self._mask_path, extra),
+            read_canvas.Sizes(self.request.window, large_images.TILE),
             self.network.identity | self.state,
             show,
         )

@@ -35,6 +35,7 @@ from histogan_tf.progress_bar import progress_bar
 from trainer import (
     canvas_masks,
     drawn_masks,
+    large_images,
     runners,
     synthesize_canvas,
 )
@@ -143,7 +144,7 @@ def print_notes(
     reader: canvas_masks.MaskReader, paths: list[pathlib.Path]
 ) -> list[str]:
     """Tells, and returns, what was mended and what was assumed."""
-    drawn = filter(drawn_masks.is_drawn, paths)
+    drawn = filter(drawn_masks.has_drawn_ending, paths)
     notes = [n for path in drawn for n in reader.drawn.labels(path).notes]
     notes += reader.guessed(paths)
     for note in notes:
@@ -190,7 +191,7 @@ def paint_canvases(
         output=flags.FLAGS.output,
         first=flags.FLAGS.seed,
         samples=flags.FLAGS.samples,
-        window=canvas_masks.checked_window(flags.FLAGS.window),
+        window=large_images.checked_window(flags.FLAGS.window),
         jpeg=flags.FLAGS.jpeg_quality,
     )
     made = list[dict[str, Any]]()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from histogan_tf import input_files, running
 from histogan_tf.files import stem_of
 from histogan_tf.progress_bar import progress_bar
-from trainer import canvas_masks, item_notes, view_command
+from trainer import item_notes, large_images, view_command
 from trainer.canvas_masks import MaskReader
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def _paint(
         job["seed"],
         tuple(job["style"]),
         request.window,
-        canvas_masks.TILE,
+        large_images.TILE,
         request.jpeg,
     )
     painter = _painter(root, job["weights_sha256"])

@@ -18,6 +18,7 @@ import tensorflow as tf
 from histogan_tf import canvas, pictures, preprocess
 from histogan_tf.data.dataset import Tiles
 from histogan_tf.metrics import segmentation
+from histogan_tf.metrics.labels import class_ids
 from trainer.bars import Bars
 from trainer.loop import Phase
 
@@ -102,10 +103,7 @@ class Watch:
                 t | {key: t[key][:_SIDE, :_SIDE] for key in ("image", "labels")}
                 for t in self.look.tiles.dataset.as_numpy_iterator()
             ]
-        found = [
-            np.argmax(self.segment(t["image"]), -1).astype(np.uint8)
-            for t in self.tiles
-        ]
+        found = [class_ids(self.segment(t["image"])) for t in self.tiles]
         self._score(self.tiles, found)
         rows = [
             self._row(tile, mask)
