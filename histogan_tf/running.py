@@ -21,7 +21,7 @@ Inside = Callable[..., None]
 Tell = Callable[..., None]
 
 
-def silent(*_: int) -> None:
+def silent(*_: object) -> None:
     """A listener that does not care."""
 
 

@@ -11,6 +11,7 @@ def cut(values: tf.Tensor, start: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
     """The part of [B, H, W, C] in a box.
 
     Args:
+      values: [B, H, W, C] of any type.
       start: int64 [2], absolute row and column of the first pixel.
       box: int64 [4], top, bottom, left, right.
     """

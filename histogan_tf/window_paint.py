@@ -102,7 +102,11 @@ class WindowPainter:
         """Images of the window at every stage, coarsest first.
 
         Args:
+          mask_source: class ids of the whole canvas, at the finest um/px.
+          window: of the canvas, finest px.
           ids: what `mask_around` gave, perhaps in another thread.
+          seed: of the canvas's noise.
+          style: float32 [6].
 
         Returns:
           float32 [h, w, 3] in [-1, 1]; a coarser stage's image covers all

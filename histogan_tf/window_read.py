@@ -67,6 +67,8 @@ class WindowReader:
         """The likeliest class of each pixel of a window, uint8 [h, w].
 
         Args:
+          source: the whole image, at the finest um/px.
+          window: of it, px.
           image: what `surroundings` gave, perhaps in another thread.
         """
         places = self._places(source, window)

@@ -3,7 +3,7 @@
 In: a base path and a model's version policy. Out: version numbers and their
 folders. Rules of tensorflow/serving's file_system_storage_path_source.cc:
 children with numeric names only, leading zeros allowed, the later of two
-spellings wins. One rule is ours: a folder without saved_model.pb is no
+spellings wins. One rule is ours: a folder without a graph is no
 version yet, so that a copy under way is neither loaded nor counted.
 """
 

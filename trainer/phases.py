@@ -21,9 +21,10 @@ from histogan_tf.errors import InputError
 from histogan_tf.models.lessons import Lesson
 from histogan_tf.models.segmenter_model import SegmenterModel
 from histogan_tf.models.stage import StageModel
+from histogan_tf.running import silent
 from trainer import calibration, pseudo_labels, teaching
 from trainer.loop import Phase
-from trainer.pseudo_labels import Tell, silent
+from trainer.pseudo_labels import Tell
 from trainer.training_data import TrainingData
 
 Teach = Callable[[TrainingData, SegmenterConfig], Sequence[Lesson]]

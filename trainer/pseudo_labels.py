@@ -27,6 +27,7 @@ from histogan_tf.data.dataset import Tiles
 from histogan_tf.models import other_stain, turned
 from histogan_tf.models.noise import Stream
 from histogan_tf.regions import Box
+from histogan_tf.running import silent
 from histogan_tf.sources import Source
 from histogan_tf.window_read import WindowReader
 from trainer.large_images import LARGE
@@ -38,10 +39,6 @@ Read = Callable[[np.ndarray], np.ndarray]
 
 _STAINS = 5
 _PART = 2048
-
-
-def silent(text: str) -> None:
-    """Tells nobody."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +60,8 @@ class Teacher:
         """What the judge says of a tile, the mean over its views.
 
         Args:
-          image: uint8 [H, W, 3] at the finest um/px, of `style` [6].
+          image: uint8 [H, W, 3] at the finest um/px.
+          style: its own, float32 [6].
           place: the tile's number, by which other stains are drawn.
 
         Returns:

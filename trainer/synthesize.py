@@ -23,7 +23,6 @@ With --runner beam canvases are spread over Apache Beam's workers; same bytes.
 
 import json
 import pathlib
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
@@ -92,8 +91,6 @@ flags.DEFINE_integer(
 runners.define_flags()
 flags.adopt_module_key_flags(runners)
 flags.mark_flags_as_required(["run_dir", "masks", "output"])
-
-Style = Callable[[str, int], tuple[str, "np.ndarray"]]
 
 
 def main() -> None:
@@ -216,7 +213,7 @@ def paint_canvases(
     print(synthesize_canvas.view_line(request.output, made[0], as_ids, root))
 
 
-def style_source(run: "RunDir") -> Style:
+def style_source(run: "RunDir") -> synthesize_canvas.Style:
     """A function from a mask's name and a seed to a style and its name.
 
     Raises:

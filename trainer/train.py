@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from histogan_tf import presets, program
+from histogan_tf import presets, program, running
 from histogan_tf.errors import InputError
 
 if TYPE_CHECKING:
@@ -156,14 +156,7 @@ def train() -> None:
 
 def _train_on(manifest: "Manifest") -> None:
     """Opens or makes the run directory and trains its phases in order."""
-    from trainer import (
-        bars,
-        opening,
-        phases,
-        pseudo_labels,
-        strategies,
-        training_data,
-    )
+    from trainer import bars, opening, phases, strategies, training_data
     from trainer.team import Team
 
     config = training_data.effective(settings(), manifest)
@@ -177,7 +170,7 @@ def _train_on(manifest: "Manifest") -> None:
     run = opening.open_run(FLAGS.run_dir, config, manifest, team)
     _tell(f"trains on {strategies.devices()}, {config.precision}")
     source = training_data.TrainingData(config, manifest, run)
-    todo = phases.phases(source, _tell if team.lead else pseudo_labels.silent)
+    todo = phases.phases(source, _tell if team.lead else running.silent)
     if chosen:
         todo = [todo[k] for k in chosen]
     with bars.Bars(todo) as shown:

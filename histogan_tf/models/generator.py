@@ -38,6 +38,8 @@ def noise_fields(
       rows, columns: absolute positions of the window at the finest level,
         [H] and [W] or, of each image, [B, H] and [B, W]; both start at a
         multiple of 2 ** (levels - 1).
+      levels: of the generator.
+      channels: of the noise at each level.
 
     Returns:
       float32 [B, H / 2**l, W / 2**l, channels] for each level l.
