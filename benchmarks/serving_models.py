@@ -14,7 +14,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 
 from benchmarks.serving_process import MODEL
-from histogan_tf import presets, run_dir
+from histogan_tf import presets, run_dir, run_progress
 from histogan_tf.data import classes, phantom, png
 from histogan_tf.data.phantom_settings import PhantomSettings
 from histogan_tf.models.segmenter_model import SegmenterModel
@@ -104,8 +104,10 @@ def untrained_run(folder: pathlib.Path, preset: str) -> pathlib.Path:
     models["segmenter"] = SegmenterModel(
         config.segmenter, config.optimizer, table.count, ()
     )
+    steps = run_progress.wanted(config)
     for name, model in models.items():
         checkpoint = tf.train.Checkpoint(model=model, step=tf.Variable(0))
         target = run.phase(name) / "checkpoints"
-        tf.train.CheckpointManager(checkpoint, str(target), 1).save()
+        manager = tf.train.CheckpointManager(checkpoint, str(target), 1)
+        manager.save(checkpoint_number=steps[name])
     return run.root

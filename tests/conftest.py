@@ -67,7 +67,7 @@ def real_data() -> pathlib.Path:
 @pytest.fixture(scope="session")
 def random_run(tmp_path_factory) -> pathlib.Path:
     """A run of two stages (10 and 5 um/px, 3 classes) with random weights."""
-    from histogan_tf import run_dir
+    from histogan_tf import run_dir, run_progress
     from histogan_tf.config import Config, NetworkConfig, StageConfig
     from histogan_tf.config import SegmenterConfig as Alone
     from histogan_tf.data import classes, phantom
@@ -92,8 +92,10 @@ def random_run(tmp_path_factory) -> pathlib.Path:
         classes.load(phantom.CLASSES_FILE),
         {"hash": "0" * 64, "styles": styles},
     )
+    steps = run_progress.wanted(config)
     for place, (phase, model) in enumerate(random_models(config).items()):
-        save_random(model, run.phase(phase) / "checkpoints", place)
+        folder = run.phase(phase) / "checkpoints"
+        save_random(model, folder, place, steps[phase])
     return run.root
 
 
@@ -116,7 +118,7 @@ def random_models(config) -> dict:
     return models
 
 
-def save_random(model, folder: pathlib.Path, seed: int) -> None:
+def save_random(model, folder: pathlib.Path, seed: int, step: int) -> None:
     """Gives a model weights drawn by seed, and saves it as training does."""
     import tensorflow as tf
 
@@ -129,7 +131,8 @@ def save_random(model, folder: pathlib.Path, seed: int) -> None:
                 draws = 0.2 + np.abs(draws)
             variable.assign(draws.astype(np.float32))
     checkpoint = tf.train.Checkpoint(model=model, step=tf.Variable(0))
-    tf.train.CheckpointManager(checkpoint, str(folder), 1).save()
+    manager = tf.train.CheckpointManager(checkpoint, str(folder), 1)
+    manager.save(checkpoint_number=step)
 
 
 @pytest.fixture(scope="session")

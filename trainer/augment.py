@@ -28,7 +28,7 @@ from absl import flags
 from histogan_tf import program
 from histogan_tf.errors import InputError
 from histogan_tf.progress_bar import progress_bar
-from trainer import augment_masks
+from trainer import augment_masks, unfinished
 from trainer.augment_masks import Draw
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ def main() -> None:
     from histogan_tf.files import atomic_directory, check_free
 
     run = run_dir.open_run(flags.FLAGS.run_dir)
+    stages = range(len(run.config().stages))
+    unfinished.tell(run, [*map(run_dir.stage_name, stages), "judge"])
     data = manifest.load(flags.FLAGS.data)
     check_free(flags.FLAGS.output)
     with manifest.naming_damage(data):
@@ -230,12 +232,14 @@ def write_summary(
     folder: pathlib.Path, run: "RunDir", kept: list[dict], dropped: list[dict]
 ) -> None:
     """Writes augment.json."""
+    from histogan_tf import run_progress
     from histogan_tf.files import atomic_write
 
     value = {
         "command": program.command_line("trainer.augment"),
         "run_dir": str(run.root),
         "mpp": run.config().finest_mpp,
+        "steps": run_progress.steps(run),
         "wanted": flags.FLAGS.count,
         "kept": len(kept),
         "dropped": len(dropped),

@@ -15,7 +15,7 @@ from absl import flags
 
 from histogan_tf import input_files, program
 from histogan_tf.progress_bar import progress_bar
-from trainer import segment_networks
+from trainer import segment_networks, unfinished
 
 if TYPE_CHECKING:
     from histogan_tf.data.manifest import ImageInfo, Manifest
@@ -77,7 +77,7 @@ flags.mark_flags_as_required(["run_dir", "data"])
 
 def main() -> None:
     """Measures, writes metrics.json and the report, prints a summary."""
-    from histogan_tf import run_dir
+    from histogan_tf import run_dir, run_progress
     from histogan_tf.data import manifest
     from histogan_tf.evaluation import grids, measure, tiles, trained
     from histogan_tf.report.write import write
@@ -89,6 +89,7 @@ def main() -> None:
     tiles.check_classes(run.classes(), data.classes, flags.FLAGS.data)
     views = flags.FLAGS.views
     segment_networks.check_views(run, segment_networks.SEGMENTER, views)
+    unfinished.tell(run, run_progress.wanted(run.config()))
     settings = measure_settings()
     finest = run.config().finest_mpp
     labelled = data.split(settings.split).labelled.images
@@ -150,6 +151,8 @@ def protocol(
     run: "RunDir", data: "Manifest", settings: "MeasureSettings", count: int
 ) -> dict[str, Any]:
     """What holds for every number of metrics.json, of `count` images."""
+    from histogan_tf import run_progress
+
     config = run.config()
     trained_on = run.read_json(run.data_path)["hash"]
     return {
@@ -161,6 +164,7 @@ def protocol(
         "mpp": config.finest_mpp,
         "data_hash": data.hash,
         "same_records_as_training": data.hash == trained_on,
+        "steps": run_progress.steps(run),
         "resize": "images: area average from their own um/px to the run's"
         " finest; masks: the class of the largest area share; coarser stages:"
         " 2 x 2 averages of these",

@@ -36,6 +36,7 @@ from trainer import (
     segment_networks,
     segment_slide,
     segment_slides,
+    unfinished,
     view_command,
 )
 
@@ -111,7 +112,9 @@ def main() -> None:
     least = flags.FLAGS.min_object_um2
     input_files.check_finite("min_object_um2", least, "0 um2 or more")
     run = run_dir.open_run(flags.FLAGS.run_dir)
-    segment_networks.check_views(run, flags.FLAGS.network, flags.FLAGS.views)
+    name = flags.FLAGS.network
+    segment_networks.check_views(run, name, flags.FLAGS.views)
+    unfinished.tell(run, segment_networks.phases(run, name))
     listed = input_files.find(flags.FLAGS.images, EXTENSIONS)
     found = dicom_series.one_each(listed)
     if len(found) < len(listed):

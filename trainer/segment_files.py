@@ -123,10 +123,13 @@ def write_record(
     bad: list[UnreadableError],
 ) -> None:
     """Writes segmentation.json."""
+    from histogan_tf import run_progress
+
     value = {
         "command": runners.command("trainer.segment"),
         "run_dir": str(run.root),
         "network_mpp": run.config().finest_mpp,
+        "steps": run_progress.steps(run),
         "classes": list(run.classes().names),
         "images": done,
         "skipped": [{"file": str(b.path), "reason": b.reason} for b in bad],

@@ -42,6 +42,15 @@ def check_views(run: "RunDir", name: str, views: int) -> None:
         )
 
 
+def phases(run: "RunDir", name: str) -> list[str]:
+    """Folders of the phases that trained the network."""
+    from histogan_tf import run_dir
+
+    if name == SEGMENTER:
+        return [SEGMENTER]
+    return [run_dir.stage_name(k) for k in range(len(run.config().stages))]
+
+
 def by_image(
     run: "RunDir", name: str, views: int
 ) -> Callable[["np.ndarray"], "np.ndarray"]:
@@ -59,18 +68,15 @@ def by_window(run: "RunDir", name: str, views: int) -> Network:
     """Reads slides; loads its weights when it begins."""
     from histogan_tf import run_dir
 
-    stages = range(len(run.config().stages))
-    pyramid = name == PYRAMID
-    phases = map(run_dir.stage_name, stages) if pyramid else [SEGMENTER]
-    weights = run_dir.weights_hash(run, phases)
+    weights = run_dir.weights_hash(run, phases(run, name))
     identity = {"network": name, "weights_sha256": weights, "views": views}
-    make = functools.partial(_reader, run.root, pyramid, weights, views)
+    make = functools.partial(_reader, run.root, name, weights, views)
     return Network(make, identity, run.config().finest_mpp, run.classes())
 
 
 @functools.lru_cache(maxsize=1)
 def _reader(
-    root: pathlib.Path, pyramid: bool, weights: str, views: int
+    root: pathlib.Path, name: str, weights: str, views: int
 ) -> "WindowReader":
     """Loads once in a process; `weights` tells trainings apart."""
     from histogan_tf import run_dir, window_read
@@ -78,7 +84,7 @@ def _reader(
 
     del weights
     run = run_dir.open_run(root)
-    if pyramid:
+    if name == PYRAMID:
         return window_read.of_pyramid(run_dir.load_pyramid(run))
     settings = run.config().segmenter
     network = turned.shown(run_dir.load_segmenter(run), views)

@@ -37,6 +37,7 @@ from trainer import (
     large_images,
     runners,
     synthesize_canvas,
+    unfinished,
 )
 
 if TYPE_CHECKING:
@@ -103,6 +104,8 @@ def main() -> None:
     for name in ("mpp", "style_mpp"):
         input_files.check_scale(name, flags.FLAGS[name].value)
     run = run_dir.open_run(flags.FLAGS.run_dir)
+    stages = range(len(run.config().stages))
+    unfinished.tell(run, map(run_dir.stage_name, stages))
     endings = (*MASK_EXTENSIONS, *drawn_masks.endings(flags.FLAGS.masks))
     paths = input_files.find(flags.FLAGS.masks, endings)
     reader = mask_reader(run)
@@ -274,12 +277,14 @@ def write_record(
     notes: list[str],
 ) -> None:
     """Writes synthesis.json; `notes` are those of `print_notes`."""
+    from histogan_tf import run_progress
     from histogan_tf.files import atomic_write
 
     value = {
         "command": runners.command("trainer.synthesize"),
         "run_dir": str(run.root),
         "mpp": run.config().finest_mpp,
+        "steps": run_progress.steps(run),
         "images": made,
         "notes": notes,
     }
