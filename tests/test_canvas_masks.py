@@ -39,10 +39,13 @@ def test_the_masks_scale_is_stated_or_its_files_or_the_runs(tmp_path):
     )
     assert [reader(None).scale(p) for p in (plain, scaled)] == [5.0, 10.0]
     assert [reader(2.0).scale(p) for p in (plain, scaled)] == [2.0, 2.0]
-    (note,) = reader(None).guessed([scaled, plain, plain])
+    (note,) = reader(None).scale_notes([scaled, plain, plain])
     assert note.startswith(f"{plain}: no um/px in the file, nor in 1 more;")
     assert "taken as 5, the run's finest" in note
-    assert reader(2.0).guessed([plain]) == reader(None).guessed([scaled]) == []
+    assert reader(None).scale_notes([scaled]) == []
+    assert reader(2.0).scale_notes([plain, scaled]) == [
+        f"{scaled}: states 10 um/px, --mpp 2 is used"
+    ]
     source = reader(None).open(scaled)
     assert (source.height, source.width) == (60, 80)
     assert reader(None).whole(scaled).shape == (60, 80)

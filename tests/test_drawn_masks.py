@@ -112,7 +112,7 @@ def test_a_canvas_of_annotations_is_that_of_their_mask(
         masks=drawn,
         mpp=MPP,
         canvas_size="150x190",
-        output=tmp_path / "a",
+        output=f"{tmp_path / 'a'}/",
         **given,
     )
     assert code == 0, err
@@ -162,6 +162,10 @@ def test_small_ones_become_png_and_a_slide_gives_the_frame(
     )
     assert code == 0, err
     assert "1 images of 1 masks" in text and "repaired" in text
+    again = {"masks": drawn, "reference": slides, "mpp": 3.0}
+    code, text, err = synthesize(**again, output=tmp_path / "coarser")
+    assert code == 0, err
+    assert "case.tif: states 2.5 um/px, --mpp 3 is used" in text
     code, _, err = synthesize(
         masks=drawn, mpp=MPP, canvas_size="150x190", output=tmp_path / "b"
     )

@@ -45,18 +45,23 @@ class MaskReader:
 
         return self.mpp or images.read_mpp(path) or self.finest
 
-    def guessed(self, paths: list[pathlib.Path]) -> list[str]:
-        """A note on masks whose um/px is stated by nobody; else nothing."""
+    def scale_notes(self, paths: list[pathlib.Path]) -> list[str]:
+        """Notes on masks that state another um/px than --mpp, or none."""
         from histogan_tf.data import images, scale_notes
 
-        bare = [
-            path
+        plain = [path for path in paths if not has_drawn_ending(path)]
+        notes = [
+            self.drawn.scale_note(path)
+            if has_drawn_ending(path)
+            else scale_notes.file_scale_note(path, self.mpp)
             for path in paths
-            if not self.mpp
-            and not has_drawn_ending(path)
-            and not images.read_mpp(path)
         ]
-        return scale_notes.bare_notes(bare, self.finest, "the run's finest")
+        bare = [p for p in plain if not self.mpp and not images.read_mpp(p)]
+        whose = "the run's finest"
+        return [
+            *filter(None, notes),
+            *scale_notes.bare_notes(bare, self.finest, whose),
+        ]
 
     def open(self, path: pathlib.Path) -> "Source":
         """A mask at the run's finest um/px; its file stays open.

@@ -59,6 +59,16 @@ class DrawnMasks:
 
         return annotations.open_drawn(path, self.table, self.frame(path))
 
+    def scale_note(self, path: pathlib.Path) -> str | None:
+        """A line where the slide states another um/px than `mpp`."""
+        from histogan_tf.data import slides
+
+        if not self.reference:
+            return None
+        found = _reference(self.reference, path)
+        with slides.open_slide(found, self.mpp) as slide:
+            return slide.scale_note
+
     def frame(self, path: pathlib.Path) -> "Frame":
         """What a file was drawn on."""
         from histogan_tf.data import annotations, slides

@@ -225,7 +225,7 @@ def segment_slides_of(run: "RunDir", paths: list[pathlib.Path]) -> None:
             )
     print(f"{values.output}: {count} slides")
     for entry in finished[:1]:
-        folder = pathlib.Path(f"{values.output}_view") / entry["name"]
+        folder = view_command.folder(values.output, entry["name"])
         given = {"segmentation": values.output, "mpp": values.mpp}
         print(
             view_command.line(entry["file"], folder, run_dir=run.root, **given)

@@ -146,7 +146,7 @@ def print_notes(
     """Tells, and returns, what was mended and what was assumed."""
     drawn = filter(drawn_masks.has_drawn_ending, paths)
     notes = [n for path in drawn for n in reader.drawn.labels(path).notes]
-    notes += reader.guessed(paths)
+    notes += reader.scale_notes(paths)
     for note in notes:
         print(note)
     return notes

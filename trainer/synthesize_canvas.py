@@ -110,7 +110,7 @@ def view_line(
     fits = not any(drawn.get("origin", ()))
     return view_command.line(
         pathlib.Path(output) / entry["file"],
-        pathlib.Path(f"{output}_view") / name,
+        view_command.folder(output, name),
         mask=entry["mask"] if fits else None,
         mask_mpp=drawn.get("mpp") if fits else None,
         class_ids=class_ids,

@@ -179,6 +179,8 @@ def _train_on(manifest: "Manifest") -> None:
             # A traced step and its tiles hold each other: the next phase's
             # tiles would come beside them.
             gc.collect()
+    if team.lead:
+        _tell(f"{run.root}: trained: {', '.join(phase.name for phase in todo)}")
 
 
 def _tell(text: str) -> None:

@@ -79,6 +79,8 @@ def main() -> None:
     paths = view_files.overlays(image, values.mask, values.segmentation)
     found = view_files.downloads(image, values.downloads, values.segmentation)
     with slides.open_slide(values.image, values.mpp) as slide:
+        if slide.scale_note:
+            print(slide.scale_note)
         overlays = open_overlays(slide, table, paths)
         colors = overlay_colors(table)
         with (

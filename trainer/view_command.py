@@ -4,8 +4,14 @@ In: the image and the flags of `trainer.view`. Out: one line to paste.
 """
 
 import os
+import pathlib
 import shlex
 from typing import Any
+
+
+def folder(output: str | os.PathLike, name: str) -> pathlib.Path:
+    """Where the page of one of `output`'s results goes: beside them all."""
+    return pathlib.Path(f"{pathlib.Path(output)}_view") / name
 
 
 def line(
