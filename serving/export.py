@@ -42,6 +42,9 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "licence", "", "licence of the training data, for the model card"
 )
+flags.DEFINE_bool(
+    "unfinished", False, "take a run whose training has not come to its end"
+)
 flags.mark_flags_as_required(["run_dir", "output"])
 
 
@@ -58,6 +61,8 @@ def main() -> None:
 
     sizes = warmup_records.parse_sizes(flags.FLAGS.warmup_sizes)
     run = run_dir.open_run(flags.FLAGS.run_dir)
+    if not flags.FLAGS.unfinished:
+        check_trained(run)
     export = Export(
         base.resolve().name,
         version,
@@ -68,6 +73,18 @@ def main() -> None:
     )
     networks = signatures.open_networks(run)
     print(export_folder.write(base, run, networks, export))
+
+
+def check_trained(run: "RunDir") -> None:
+    """Raises InputError when a phase has not come to its end.
+
+    The judge is not served, so it is not asked for.
+    """
+    from histogan_tf import run_progress
+
+    served = [p for p in run_progress.wanted(run.config()) if p != "judge"]
+    for note in run_progress.unfinished(run, served):
+        raise InputError(f"{note}; train on, or export with --unfinished")
 
 
 def read_metrics(run: "RunDir") -> Any:

@@ -3,6 +3,7 @@
 import gc
 import os
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -133,6 +134,20 @@ def save_random(model, folder: pathlib.Path, seed: int, step: int) -> None:
     checkpoint = tf.train.Checkpoint(model=model, step=tf.Variable(0))
     manager = tf.train.CheckpointManager(checkpoint, str(folder), 1)
     manager.save(checkpoint_number=step)
+
+
+@pytest.fixture
+def stopped_run(random_run, tmp_path):
+    """A copy of `random_run` whose segmenter stopped at step 10 of 1000."""
+    from histogan_tf import run_dir
+
+    run = run_dir.open_run(shutil.copytree(random_run, tmp_path / "stopped"))
+    folder = run.phase("segmenter") / "checkpoints"
+    for path in folder.glob("ckpt-1000.*"):
+        path.rename(folder / path.name.replace("1000", "10"))
+    state = folder / "checkpoint"
+    state.write_text(state.read_text().replace("ckpt-1000", "ckpt-10"))
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -46,6 +46,21 @@ def test_a_version_holds_a_model_and_what_goes_with_it(random_export):
     assert card["metrics"] is None and card["warm_up"] == [[40, 48]]
 
 
+def test_a_run_that_was_stopped_is_exported_on_demand(
+    export, stopped_run, monkeypatch
+):
+    code, _, err = export(run_dir=stopped_run.root)
+    assert code == 2 and len(err.splitlines()) == 1
+    assert "segmenter: step 10 of 1000; its training has not" in err
+    assert "or export with --unfinished" in err
+    written = []
+    monkeypatch.setattr(
+        "serving.export_folder.write", lambda *args: written.append(args)
+    )
+    code, _, err = export(run_dir=stopped_run.root, unfinished=True)
+    assert code == 0 and len(written) == 1, err
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
