@@ -32,6 +32,10 @@ class Log:
         """Something happened."""
         self._emit("info", event, values)
 
+    def warning(self, event: str, **values: Any) -> None:
+        """Something that may not be meant."""
+        self._emit("warning", event, values)
+
     def error(self, event: str, **values: Any) -> None:
         """Something failed that should not."""
         self._emit("error", event, values)
@@ -93,6 +97,9 @@ class Bridge(logging.Handler):
         text = record.getMessage()
         if record.exc_info:
             text += "\n" + "".join(traceback.format_exception(*record.exc_info))
-        failed = record.levelno >= logging.ERROR
-        tell = self._log.error if failed else self._log.info
+        tell = self._log.info
+        if record.levelno >= logging.WARNING:
+            tell = self._log.warning
+        if record.levelno >= logging.ERROR:
+            tell = self._log.error
         tell("message", source=record.name, text=text)

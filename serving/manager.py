@@ -11,7 +11,6 @@ unloads all versions of its model.
 
 import contextlib
 import logging
-import pathlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -63,6 +62,7 @@ class ModelManager:
         self._config = ModelServerConfig()
         self._labels: labels.Labels = None
         self._poller: Periodic | None = None
+        self._empty: set[tuple[str, str]] = set()  # told of
         self._closed = threading.Event()
 
     def start(
@@ -151,25 +151,33 @@ class ModelManager:
         """Looks for versions once, and begins to load and unload them."""
         with self._polling:
             config = self._config
-            found = {}
-            for model in config.model_config_list.config:
-                try:
-                    children = versions.find(pathlib.Path(model.base_path))
-                except OSError as error:
-                    _LOG.error(
-                        "Could not find base path %s for servable %s with"
-                        " error %s",
-                        model.base_path,
-                        model.name,
-                        error.strerror or error,
-                        extra={"model": model.name},
-                    )
-                    return
-                found[model.name] = versions.choose(model, children)
+            found = versions.wanted(config)
             # A reload or close meanwhile knows better.
-            if config is self._config and not self._closed.is_set():
+            if found is None or config is not self._config:
+                return
+            if not self._closed.is_set():
+                self._tell_of_empty(config, found)
                 for name, wanted in found.items():
                     self._roster.want(name, wanted)
+
+    def _tell_of_empty(
+        self, config: ModelServerConfig, found: dict[str, versions.Found]
+    ) -> None:
+        """Warns of models without a version, when they become so."""
+        empty = {
+            (model.name, model.base_path)
+            for model in config.model_config_list.config
+            if not found[model.name]
+        }
+        for name, base in sorted(empty - self._empty):
+            _LOG.warning(
+                "No versions of servable %s found under base path %s. Did you"
+                " forget to name your leaf directory as a number (eg. '/1/')?",
+                name,
+                base,
+                extra={"model": name},
+            )
+        self._empty = empty
 
     def close(self) -> None:
         """Stops polling and unloads all; waits for requests under way."""

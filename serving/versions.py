@@ -20,6 +20,8 @@ _LOG = logging.getLogger(__name__)
 _DIGITS = re.compile(r"[0-9]+", re.ASCII)
 _LARGEST = 2**63 - 1
 
+Found = dict[int, pathlib.Path]
+
 
 def number(name: str) -> int | None:
     """The version that a folder's name stands for; None if it is none."""
@@ -30,13 +32,13 @@ def number(name: str) -> int | None:
     return value if value <= _LARGEST else None
 
 
-def find(base: pathlib.Path) -> dict[int, pathlib.Path]:
+def find(base: pathlib.Path) -> Found:
     """Complete versions under a base path, by number.
 
     Raises:
       OSError: the base path cannot be listed.
     """
-    found: dict[int, pathlib.Path] = {}
+    found: Found = {}
     for name in sorted(os.listdir(base)):
         value = number(name)
         if value is None or not is_complete(base / name):
@@ -53,9 +55,7 @@ def find(base: pathlib.Path) -> dict[int, pathlib.Path]:
     return found
 
 
-def choose(
-    model: model_server_config_pb2.ModelConfig, found: dict[int, pathlib.Path]
-) -> dict[int, pathlib.Path]:
+def choose(model: model_server_config_pb2.ModelConfig, found: Found) -> Found:
     """The versions that a model's policy asks for, of those found.
 
     Without a policy, and with `latest`, the newest `num_versions` (at least
@@ -80,3 +80,27 @@ def choose(
     count = max(policy.latest.num_versions, 1)
     newest = sorted(found, reverse=True)[:count]
     return {version: found[version] for version in newest}
+
+
+def wanted(
+    config: model_server_config_pb2.ModelServerConfig,
+) -> dict[str, Found] | None:
+    """Versions that each model wants, by its name.
+
+    None: a base path cannot be listed, which is logged.
+    """
+    found = {}
+    for model in config.model_config_list.config:
+        try:
+            children = find(pathlib.Path(model.base_path))
+        except OSError as error:
+            _LOG.error(
+                "Could not find base path %s for servable %s with error %s",
+                model.base_path,
+                model.name,
+                error.strerror or error,
+                extra={"model": model.name},
+            )
+            return None
+        found[model.name] = choose(model, children)
+    return found

@@ -145,6 +145,24 @@ def test_empty_base_path_unloads_all(make, base):
     )
 
 
+def test_a_model_without_versions_is_told_of_once(make, base, caplog):
+    def told():
+        return [r for r in caplog.records if "No versions of" in r.message]
+
+    manager = make(base)
+    assert not told()
+    for times in (1, 2):
+        (base / "1").rename(base / ".1")
+        eventually(lambda n=times: len(told()) == n)
+        manager.poll()
+        manager.poll()
+        assert len(told()) == times
+        (base / ".1").rename(base / "1")
+        eventually(lambda: serves(manager, "m", 1))
+    assert told()[0].levelname == "WARNING"
+    assert f"servable m found under base path {base}." in told()[0].message
+
+
 def test_missing_base_path_skips_the_whole_poll(make, base, tmp_path, caplog):
     other = tmp_path / "other"
     put(other, 1)

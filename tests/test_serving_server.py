@@ -110,22 +110,23 @@ def test_it_waits_serves_and_ends_what_is_under_way(process, tmp_path):
     assert "version 1: END" in "".join(server.lines)
 
 
-def test_it_can_be_stopped_while_it_waits(process, tmp_path):
-    server = process(f"--model_base_path={tmp_path}", f"--port={free_port()}")
-    # It logs nothing then; it is up when it minds its signals.
-    end = time.monotonic() + 240
-    while not _catches_sigterm(server.process.pid):
-        assert time.monotonic() < end and server.process.poll() is None
-        time.sleep(0.1)
+def test_a_version_folder_as_base_path_is_told_of(process, tmp_path):
+    path = serving_models.half_plus(tmp_path / "m" / "1")
+    server = process(
+        f"--model_base_path={path}",
+        "--model_name=m",
+        f"--port={free_port()}",
+        "--file_system_poll_wait_seconds=0.05",
+    )
+    server.wait_for(
+        f"No versions of servable m found under base path {path}. Did you"
+        " forget to name your leaf directory as a number (eg. '/1/')?"
+    )
+    # It waits, and can be stopped.
+    time.sleep(0.5)
     assert server.end(signal.SIGINT) == 0
-
-
-def _catches_sigterm(pid):
-    with open(f"/proc/{pid}/status") as status:
-        for line in status:
-            if line.startswith("SigCgt"):
-                return bool(int(line.split()[1], 16) >> 14 & 1)
-    return False
+    (line,) = [line for line in server.lines if "No versions" in line]
+    assert line.split()[1] == "warning"
 
 
 def test_a_model_that_cannot_be_loaded_ends_the_server(tmp_path):
