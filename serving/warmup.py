@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 from grpc import StatusCode
+from tensorflow.python.lib.io import _pywrap_record_io
 from tensorflow_serving.apis import model_pb2, prediction_log_pb2
 
 from serving import servable as servables
@@ -80,9 +81,10 @@ def warm_up(servable: Servable, path: pathlib.Path) -> None:
 
 
 def _records(file: pathlib.Path) -> Iterator[bytes]:
-    # Not tf.data: its threads and buffers are for more than a few records.
+    # Not tf.data: its threads and buffers are for more than a few records. Not
+    # tf_record_iterator, which is this and a plain line amid those of JSON.
     try:
-        yield from tf.compat.v1.io.tf_record_iterator(str(file))
+        yield from _pywrap_record_io.RecordIterator(str(file), "")
     except tf.errors.OpError as error:
         raise servables.from_op_error(error) from error
 

@@ -8,6 +8,7 @@ import serving_models
 import tensorflow as tf
 from serving_doubles import FunctionServable, signature
 from serving_managers import QUICK, ask, eventually, put, started, states
+from tensorflow.python.util import deprecation
 from tensorflow_serving.apis import (
     classification_pb2,
     inference_pb2,
@@ -89,6 +90,17 @@ def test_predict(half):
     serving_models.warmup_records(folder, logs)
     warmup.warm_up(model, folder)
     assert model.runs == 3
+
+
+def test_tensorflow_adds_no_lines_to_the_log(half, caplog, monkeypatch):
+    model, folder = half
+    serving_models.warmup_records(folder, [predict_log()])
+    # It tells of a deprecated function once in a process.
+    monkeypatch.setattr(deprecation, "_PRINTED_WARNING", {})
+    monkeypatch.setattr(tf.get_logger(), "propagate", True)
+    caplog.set_level("INFO")
+    warmup.warm_up(model, folder)
+    assert [record.name for record in caplog.records] == ["serving.warmup"]
 
 
 def test_other_kinds(heads):
