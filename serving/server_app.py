@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from histogan_tf.errors import InputError
-from serving import batch_parameters, polling, status, tls, warmup
+from serving import batch_parameters, polling, ports, status, tls, warmup
 from serving.batching import Batcher, BatchRecord
 from serving.calls import Calls
 from serving.grpc_server import GrpcServer
@@ -96,7 +96,7 @@ class ModelServer:
             self.metrics.warmup(str(path), code, taken)
 
     def start(self) -> None:
-        """Loads the models, then opens the ports.
+        """Loads the models, then opens the ports, which must be free now.
 
         Waits without end for a model without a version; `stop` ends that.
 
@@ -104,6 +104,7 @@ class ModelServer:
           InputError: a config is refused, a model cannot be loaded, or a
             port is taken.
         """
+        ports.check_free(self._settings)
         _SOURCE.addHandler(self._bridge)
         _SOURCE.setLevel(logging.INFO)
         _SOURCE.propagate = False
@@ -161,10 +162,7 @@ class ModelServer:
         try:
             self._http.start(settings.host, settings.rest_api_port)
         except OSError as error:
-            raise InputError(
-                f"--rest_api_port, --host: cannot listen on {address}:"
-                f" {error.strerror or error}"
-            ) from error
+            raise ports.refused("rest_api_port", address, error) from error
         self._log.info(f"Exporting HTTP/REST API at:{address} ...")
 
     def stop(self) -> bool:
