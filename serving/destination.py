@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from histogan_tf.errors import InputError
 from histogan_tf.files import atomic_directory, sync
-from serving.export_layout import GRAPH, is_complete
+from serving.export_layout import is_complete, no_graph
 
 _ASIDE = ".rolled_back."
 _LARGEST = 2**63 - 1  # a version is an int64
@@ -96,7 +96,7 @@ class Destination:
             )
         if not is_complete(path):
             raise InputError(
-                f"{path}: no {GRAPH} in it; a server would pass it over;"
+                f"{no_graph(path)}; a server would pass it over;"
                 f" {self.listing()}"
             )
         if version not in served:
@@ -134,7 +134,7 @@ def check_export(path: pathlib.Path) -> int:
       InputError: it is no SavedModel, or its name is no version.
     """
     if not is_complete(path):
-        raise InputError(f"{path}: no {GRAPH} in it; is it an export?")
+        raise InputError(f"{no_graph(path)}; is it an export?")
     name = path.name
     if not (name.isascii() and name.isdecimal()):
         raise InputError(f"{path}: its name is the version; a number needed")

@@ -15,6 +15,11 @@ CARD = EXTRA / "model_card.json"
 CARD_PAGE = EXTRA / "model_card.md"
 
 
+def no_graph(folder: pathlib.Path) -> str:
+    """How it is said that a folder is not complete."""
+    return f"{folder}: no {' or '.join(SAVED_MODEL_FILES)} in it"
+
+
 def is_complete(folder: pathlib.Path) -> bool:
     """Whether a server takes a version's folder up: its graph is there."""
     return any((folder / name).is_file() for name in SAVED_MODEL_FILES)

@@ -91,7 +91,10 @@ def test_what_is_half_copied_is_no_version(tmp_path, export):
     (tmp_path / "m" / ".rolled_back.4" / "saved_model.pb").unlink()
     assert target.versions() == [3, 1]
     for version in (2, 4):
-        with pytest.raises(InputError, match=r"no saved_model\.pb in it"):
+        with pytest.raises(
+            InputError,
+            match=r"no saved_model\.pb or saved_model\.pbtxt in it; a",
+        ):
             target.serve(version)
     assert (target.versions(), target.aside()) == ([3, 1], [4])
     # Its number is taken all the same.
@@ -149,7 +152,9 @@ def test_a_kill_leaves_only_a_dot_folder(export, tmp_path):
 
 def test_check_export(export, tmp_path):
     assert destination.check_export(export) == 170
-    with pytest.raises(InputError, match=r"base: no saved_model\.pb"):
+    with pytest.raises(
+        InputError, match=r"base: no .*\.pb or .*\.pbtxt in it; is"
+    ):
         destination.check_export(export.parent)
     graph = export / "saved_model.pb"
     graph.rename(graph.with_suffix(".pbtxt"))

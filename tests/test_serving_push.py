@@ -125,7 +125,10 @@ def test_leftovers_are_named(push, tmp_path):
         ({"minimum": "kappa=0", "data": ""}, "--data: thresholds need records"),
         ({"minimum": "dice.nerve=0.1"}, "threshold for 'dice.nerve'; allowed"),
         ({"minimum": "kappa=0", "split": "train"}, "no labelled images"),
-        ({"unblessed": True, "export": "/nowhere"}, "no saved_model.pb in it"),
+        (
+            {"unblessed": True, "export": "/nowhere"},
+            "saved_model.pbtxt in it; is",
+        ),
         ({"unblessed": True, "version": 7}, "version 7 is not above 8"),
         ({"unblessed": True, "version": 12}, "version 12 was rolled back"),
     ],
