@@ -17,7 +17,8 @@ People read the Markdown (`model_card_page.py`).
     limits {max_pixels}, warm_up [[height, width]]
 
 Anyone who may ask the server reads it: training images are counted, their names
-(of patients, perhaps) left out, and styles are numbered.
+(of patients, perhaps) left out, styles are numbered, and paths in command lines
+cut down to their last part.
 """
 
 import datetime
@@ -31,6 +32,7 @@ from typing import Any
 from histogan_tf.files import atomic_write
 from histogan_tf.run_dir import RunDir
 from serving import export_layout, model_card_page
+from serving.card_commands import without_folders
 from serving.graphs import GraphFunction
 from serving.signatures import Networks
 
@@ -98,7 +100,7 @@ def card_of(
         "styles": _styles(run),
         "training_data": _training_data(run),
         "commands": _commands(run),
-        "metrics": export.metrics,
+        "metrics": _metrics(export.metrics),
         "licence": {
             "weights": WEIGHTS_LICENCE,
             "data": export.data_licence or "not stated",
@@ -163,9 +165,19 @@ def _training_data(run: RunDir) -> dict[str, Any]:
 
 def _commands(run: RunDir) -> list[str]:
     try:
-        return run.command_path.read_text(encoding="utf-8").splitlines()
+        lines = run.command_path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return []
+    return [without_folders(line) for line in lines]
+
+
+def _metrics(metrics: Any) -> Any:
+    """metrics.json's value, its command line as the others."""
+    stated = (metrics or {}).get("protocol", {})
+    if "command" not in stated:
+        return metrics
+    shown = stated | {"command": without_folders(stated["command"])}
+    return metrics | {"protocol": shown}
 
 
 def _types(function: GraphFunction) -> dict[str, Any]:

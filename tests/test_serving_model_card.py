@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+import shlex
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from histogan_tf import halo, run_dir
-from serving import model_card, signatures
+from serving import card_commands, model_card, signatures
 from serving.model_card import Export
 
 
@@ -93,15 +94,48 @@ def test_the_server_answers_the_same_card(random_export):
     assert found.tolist() == [text, text]
 
 
-def test_commands_are_the_runs(random_run, random_networks, tmp_path):
+def test_commands_are_the_runs_without_folders(
+    random_run, random_networks, tmp_path
+):
     run = run_dir.RunDir(tmp_path)
     for name in ("config.json", "classes.json", "data.json"):
         (tmp_path / name).write_bytes((random_run / name).read_bytes())
-    run.command_path.write_text("one --a\ntwo\n")
+    typed = "one --data=/home/anna/records --seed=3\ntwo\n"
+    run.command_path.write_text(typed)
+    metrics = {"protocol": {"command": "three --data /home/anna/r", "seed": 1}}
     made = model_card.card_of(
-        run, random_networks, {}, Export("m", 1, 1000, ())
+        run, random_networks, {}, Export("m", 1, 1000, (), metrics)
     )
-    assert made["commands"] == ["one --a", "two"]
+    assert made["commands"] == ["one --data=records --seed=3", "two"]
+    stated = made["metrics"]["protocol"]
+    assert stated == {"command": "three --data r", "seed": 1}
+    assert "anna" not in model_card.to_text(made)
+    # The run's own record stays.
+    assert run.command_path.read_text() == typed
+    assert "/home/anna/r" in metrics["protocol"]["command"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("python -m a.b --seed=3 --rate=1e-4", None),
+        ("x --set=optimizer.rate=0.1 --nojit -v", None),
+        ("x --data=/home/anna/r --out=runs/a", "x --data=r --out=a"),
+        ("x --data /home/anna/r runs/a", "x --data r a"),
+        ("x --in='/home/an na/*.svs'", "x '--in=*.svs'"),
+        ("x '--in=/home/a, b/r'", "x --in=r"),
+        ("x --in=/home/a/r,/home/a/s", "x --in=s"),
+        ("x --in=name=~/a/r/", "x --in=r"),
+        ("x -- --a/b=c/d / .", "x -- d / ."),
+        ("x '/home/anna/half", "x half"),
+        ("x --in=/home/anna/é", "x --in=é"),
+        ("", None),
+    ],
+)
+def test_paths_are_cut_to_their_last_part(typed, shown):
+    found = card_commands.without_folders(typed)
+    assert shlex.split(found) == shlex.split(typed if shown is None else shown)
+    assert "anna" not in found
 
 
 def test_many_styles_are_thinned_evenly(random_run, random_networks, tmp_path):
