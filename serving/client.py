@@ -210,9 +210,27 @@ def readable(
       InputError: names all that cannot be read; or two files share a stem.
     """
     paths = input_files.find(flags.FLAGS.input, extensions)
+    refuse_slides(paths, extensions)
     with progress_bar("check") as show:
         good, _ = input_files.readable(paths, read, None, show)
     return good
+
+
+def refuse_slides(
+    paths: list[pathlib.Path], extensions: tuple[str, ...]
+) -> None:
+    """Refuses a file, named alone, that a folder or pattern passes over.
+
+    It would be read whole: tens of GB.
+    """
+    from histogan_tf.data.images import SLIDE_EXTENSIONS
+
+    for path in paths:
+        if path.name.lower().endswith(SLIDE_EXTENSIONS):
+            raise InputError(
+                f"{path}: a slide; trainer.segment reads slides, in windows;"
+                f" here {', '.join(extensions)} are allowed"
+            )
 
 
 def write_record(

@@ -242,6 +242,17 @@ def test_bad_files_are_listed_together(client, pictures, tmp_path):
     assert model.sizes == [] and not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("name", ["a.svs", "a.NDPI"])
+def test_slides_are_refused_unread(client, tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(b"would be said to be no image")
+    for command in ("segment", "generate"):
+        code, _, err = client(command, Model(), input=path, mpp=2)
+        assert code == 2 and err.count("\n") == 1
+        assert err.startswith(f"error: {path}: a slide; trainer.segment reads")
+        assert "here .png, .bmp, " in err
+
+
 def test_masks_with_other_values_are_listed(client, masks, tmp_path):
     images.write_png(tmp_path / "in" / "b.png", masks + np.uint8(9))
     images.write_png(tmp_path / "in" / "c.png", np.zeros((4, 4, 3), np.uint8))
