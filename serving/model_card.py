@@ -29,6 +29,7 @@ import tomllib
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from histogan_tf import run_progress
 from histogan_tf.files import atomic_write
 from histogan_tf.run_dir import RunDir
 from serving import export_layout, model_card_page
@@ -99,6 +100,7 @@ def card_of(
         "precision": config.precision,
         "styles": _styles(run),
         "training_data": _training_data(run),
+        "steps": run_progress.steps(run),
         "commands": _commands(run),
         "metrics": _metrics(export.metrics),
         "licence": {

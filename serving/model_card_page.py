@@ -49,6 +49,7 @@ def to_markdown(card: dict[str, Any]) -> str:
         f"Records `{data['hash']}`: "
         + ", ".join(f"{n} {kind}" for kind, n in data["images"].items())
         + ".",
+        "Steps: " + _steps(card["steps"]) + ".",
         "```\n" + "\n".join(card["commands"]) + "\n```",
         "## Scores",
         _scores(card["metrics"]),
@@ -63,6 +64,13 @@ def _listed(specs: dict[str, Any]) -> str:
     return "; ".join(
         f"{name}: {spec['dtype']} {spec['shape']}"
         for name, spec in specs.items()
+    )
+
+
+def _steps(steps: dict[str, tuple[int, int]]) -> str:
+    return ", ".join(
+        f"{phase} {done:,}" + (f" of {wanted:,}" if done < wanted else "")
+        for phase, (done, wanted) in steps.items()
     )
 
 

@@ -39,6 +39,7 @@ def test_what_the_run_says(card):
     ]
     assert card["training_data"] == {"hash": "0" * 64, "images": {}}
     assert card["precision"] == "float32"
+    assert card["steps"]["segmenter"] == (1000, 1000)
     assert [len(s["style"]) for s in card["styles"]] == [6] * 4
     # Names of training images may be names of patients.
     assert "train_0" not in json.dumps(card)
