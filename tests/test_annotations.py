@@ -175,6 +175,28 @@ def test_qupath_counts_from_where_the_scan_begins(tmp_path, slide):
     np.testing.assert_array_equal(labels.read(0, 0, 50, 80, 0.5), wanted)
 
 
+def test_cells_are_no_labels(tmp_path, slide):
+    path = tmp_path / "a.geojson"
+    area = feature([[0, 0], [20, 0], [20, 10], [0, 10], [0, 0]], "stroma")
+    cells = [
+        feature([[x, 2], [x + 4, 2], [x + 4, 6], [x, 6], [x, 2]], "gland")
+        for x in (2, 10)
+    ]
+    area["properties"]["objectType"] = "annotation"
+    for cell in cells:
+        cell["properties"]["objectType"] = "cell"
+    path.write_text(json.dumps([area, *cells]))
+    labels = annotations.open_labels(path, TABLE, slide)
+    wanted = np.full((50, 80), 255)
+    wanted[:10, :20] = 0
+    np.testing.assert_array_equal(labels.read(0, 0, 50, 80, 0.5), wanted)
+    note = "2 cells, detections or the like left out: annotations label tissue"
+    assert labels.notes == (f"{path}: {note}",)
+    path.write_text(json.dumps(cells))
+    with pytest.raises(InputError, match=f"no annotation .* among 2; {note}"):
+        annotations.open_labels(path, TABLE, slide)
+
+
 def test_files_are_told_by_their_content(tmp_path, slide):
     ring = [[10, 10], [20, 10], [20, 30], [10, 30], [10, 10]]
     wanted = np.full((25, 40), 255)

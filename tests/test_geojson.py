@@ -148,6 +148,34 @@ def test_no_such_file(tmp_path):
         geojson.read(tmp_path / "none.geojson")
 
 
+@pytest.mark.parametrize("key", ["objectType", "object_type"])
+@pytest.mark.parametrize(
+    ("kind", "labels"),
+    [
+        ("annotation", True),
+        ("PathAnnotationObject", True),
+        ("cell", False),
+        ("detection", False),
+        ("tile", False),
+        ("tmaCore", False),
+    ],
+)
+def test_only_annotations_label(tmp_path, key, kind, labels):
+    tumour = {"name": "Tumor"}
+    inside = square(**{key: kind}, classification=tumour)
+    above = square(classification=tumour) | {key: kind}
+    for data in (inside, above):
+        (drawn,) = read(tmp_path, [data])
+        assert drawn.labels == labels
+        assert drawn.shape.area == (16 if labels else 0)
+
+
+def test_cells_of_any_shape_are_no_trouble(tmp_path):
+    cell = feature({"type": "Circle"}, objectType="cell", classification=7)
+    found = read(tmp_path, [cell, square(name="Mine")])
+    assert [drawn.labels for drawn in found] == [False, True]
+
+
 def test_qupath_05(real_data):
     found = geojson.read(real_data / "annotations/qupath05.geojson")
     assert [drawn.names for drawn in found] == [("UT",), ("I",), ("I",)]

@@ -10,8 +10,8 @@ covers; its other classes whose names end in `*` ("Region*") lie beneath all:
 they frame what is annotated, and annotate nothing.
 
 Mended and noted: polygons that cross themselves, parts beyond the slide. Left
-out and noted: what has no area (dots), no class, or lies outside. Refused: a
-class in no table, nothing left, all outside.
+out and noted: cells and detections, what has no area (dots), no class, or lies
+outside. Refused: a class in no table, nothing left, all outside.
 """
 
 import collections
@@ -36,6 +36,8 @@ EXTENSIONS = (".geojson", ".json", ".xml", *MASK_EXTENSIONS)
 
 # Instead of a class id: a frame, which is not painted.
 _BENEATH = -1
+
+_CELLS = "cells, detections or the like left out: annotations label tissue"
 
 Read = Callable[[int, int, int, int, float], np.ndarray]
 
@@ -150,7 +152,9 @@ def to_shapes(
     for item in drawn:
         shape = _mended(item.shape, count)
         identity = class_of(item, table)
-        if shape.is_empty:
+        if not item.labels:
+            count[_CELLS] += 1
+        elif shape.is_empty:
             count["without area (points, lines, dots) left out"] += 1
         elif identity is None and item.certain:
             unknown[item.names[0]] += 1

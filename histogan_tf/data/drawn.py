@@ -18,12 +18,14 @@ class Drawn:
 
     `names` are the classes it may stand for, the likeliest first; `certain`
     tells whether they are meant as classes, or just the object's name.
-    `shape` is empty where nothing with an area was drawn.
+    `shape` is empty where nothing with an area was drawn; `labels` is false of
+    a cell or another object that labels no tissue.
     """
 
     names: tuple[str, ...]
     certain: bool
     shape: shapely.Geometry
+    labels: bool = True
 
     def moved(self, right: float, down: float) -> "Drawn":
         """The same, `right` and `down` px away."""

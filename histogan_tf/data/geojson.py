@@ -5,8 +5,10 @@ Features (0.2) or one Feature. Out: Drawn annotations, in the file's order.
 
 A class stands in `properties.classification`: an object with `name`, an object
 with `names` (a derived class: "Tumor: Positive" or else "Tumor"), or a text.
-Without one the object's own `name` may be a class. Polygon, MultiPolygon and
-collections of them count; points and lines have no area and come out empty.
+Without one the object's own `name` may be a class. What says itself that it is
+no annotation (`objectType`: a cell, a tile, a TMA core) labels nothing.
+Polygon, MultiPolygon and collections of them count; points and lines have no
+area and come out empty.
 Schema: qupath-core, lib/io/QuPathTypeAdapters and GsonTools, version 0.5.
 """
 
@@ -22,6 +24,9 @@ from histogan_tf.errors import InputError
 
 # Integers too large for a float overflow.
 _BAD = (ValueError, TypeError, KeyError, IndexError, OverflowError)
+# QuPath 0.3 wrote the second key; its parser takes both values.
+_TYPE_KEYS = ("objectType", "object_type")
+_ANNOTATION = ("annotation", "pathannotationobject")
 _NO_AREA = ("Point", "MultiPoint", "LineString", "MultiLineString")
 
 
@@ -53,16 +58,26 @@ def _drawn(feature: Any, number: int, path: str | os.PathLike) -> Drawn:
     if not isinstance(feature, dict) or feature.get("type") != "Feature":
         raise InputError(f"{where} is no GeoJSON Feature")
     properties = feature.get("properties") or {}
+    if not isinstance(properties, dict):
+        raise InputError(f"{where}.properties is no object")
+    if not _labels(feature, properties):
+        return Drawn((), False, shapely.Polygon(), labels=False)
     try:
         shape = _shape(feature.get("geometry"))
     except _BAD as error:
         raise InputError(f"{where}.geometry: {error}") from error
-    if not isinstance(properties, dict):
-        raise InputError(f"{where}.properties is no object")
     if names := _class_names(properties.get("classification"), where):
         return Drawn(names, True, shape)
     name = properties.get("name")
     return Drawn((name,) if isinstance(name, str) else (), False, shape)
+
+
+def _labels(*holders: dict[str, Any]) -> bool:
+    """Whether a feature is an annotation, which those of unknown kind are."""
+    stated = [
+        holder[key] for holder in holders for key in _TYPE_KEYS if key in holder
+    ]
+    return all(str(kind).lower() in _ANNOTATION for kind in stated)
 
 
 def _class_names(value: Any, where: str) -> tuple[str, ...]:
