@@ -11,7 +11,7 @@ from histogan_tf.data.class_info import ClassInfo
 from histogan_tf.data.classes import ClassTable
 from histogan_tf.data.drawn import Drawn
 from histogan_tf.data.rasterise import Shapes, rasterise
-from histogan_tf.errors import InputError
+from histogan_tf.errors import InputError, UnreadableError
 
 TABLE = ClassTable(
     tuple(
@@ -102,9 +102,10 @@ def test_without_area_or_class_is_left_out():
 
 
 def test_nothing_to_use_is_refused():
-    refuse(r"a\.json: no annotation to use among 0$")
+    refuse(r"a\.json: no annotation to use among 0; .* by --unlabelled$")
     refuse("among 1; 1 without area", named(shapely.Polygon(), "gland"))
-    refuse("among 1; 1 without a class left out", named(BOX, certain=False))
+    # Somebody meant to label it: no advice to do without.
+    refuse("among 1; 1 without a class left out$", named(BOX, certain=False))
 
 
 def test_unknown_classes_are_listed():
@@ -222,6 +223,26 @@ def test_files_are_told_by_their_content(tmp_path, slide):
     images.write_png(tmp_path / "mask.png", mask)
     labels = annotations.open_labels(tmp_path / "mask.png", table, slide)
     np.testing.assert_array_equal(labels.read(0, 0, 25, 40, 1.0), wanted)
+
+
+@pytest.mark.parametrize(
+    ("data", "trouble"),
+    [
+        (b"", "empty file"),
+        (b"\xef\xbb\xbf \n", "empty file"),
+        ("[]".encode("utf-16"), "UTF-16 text"),
+        (b"\xfe\xff\0[\0]", "UTF-16 text"),
+        (b"PK\3\4", "begins with b'PK"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.geojson", "a.JSON", "a.xml"])
+def test_files_of_no_text_name_their_trouble(
+    tmp_path, slide, name, data, trouble
+):
+    (tmp_path / name).write_bytes(data)
+    # --skip_bad goes on after an UnreadableError.
+    with pytest.raises(UnreadableError, match=f"{name}: {trouble}.*UTF-8"):
+        annotations.open_labels(tmp_path / name, TABLE, slide)
 
 
 def test_no_such_file(tmp_path, slide):

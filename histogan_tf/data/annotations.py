@@ -14,6 +14,7 @@ out and noted: cells and detections, what has no area (dots), no class, or lies
 outside. Refused: a class in no table, nothing left, all outside.
 """
 
+import codecs
 import collections
 import dataclasses
 import functools
@@ -30,9 +31,10 @@ from histogan_tf.data.drawn import Drawn
 from histogan_tf.data.images import MASK_EXTENSIONS
 from histogan_tf.data.rasterise import Shapes, rasterise
 from histogan_tf.data.slides import Slide
-from histogan_tf.errors import InputError
+from histogan_tf.errors import InputError, UnreadableError
 
-EXTENSIONS = (".geojson", ".json", ".xml", *MASK_EXTENSIONS)
+_DRAWN_EXTENSIONS = (".geojson", ".json", ".xml")
+EXTENSIONS = (*_DRAWN_EXTENSIONS, *MASK_EXTENSIONS)
 
 # Instead of a class id: a frame, which is not painted.
 _BENEATH = -1
@@ -110,9 +112,24 @@ def is_drawn(path: str | os.PathLike) -> bool:
     """Whether a file begins as GeoJSON or XML does.
 
     Raises:
+      UnreadableError: it does not, but is called as they are.
       InputError: it cannot be read.
     """
-    return _start(path)[:1] in (b"<", b"{", b"[")
+    start = _start(path)
+    drawn = start[:1] in (b"<", b"{", b"[")
+    if not drawn and os.fspath(path).lower().endswith(_DRAWN_EXTENSIONS):
+        raise UnreadableError(
+            path, f"{_trouble(start)}; GeoJSON or XML in UTF-8 is needed"
+        )
+    return drawn
+
+
+def _trouble(start: bytes) -> str:
+    if not start:
+        return "empty file"
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "UTF-16 text"
+    return f"begins with {start[:8]!r}"
 
 
 def _start(path: str | os.PathLike) -> bytes:
@@ -233,6 +250,8 @@ def _unknown(unknown: collections.Counter[str], table: ClassTable) -> str:
 
 def _empty(drawn: list[Drawn], count: collections.Counter[str]) -> str:
     found = "".join(f"; {n} {what}" for what, n in count.items())
+    if not any(item.labels for item in drawn):
+        found += "; ingest takes slides without annotations by --unlabelled"
     return f"no annotation to use among {len(drawn)}{found}"
 
 
