@@ -12,6 +12,7 @@ import os
 import pathlib
 import secrets
 import shutil
+import unicodedata
 from collections.abc import Iterator
 
 from histogan_tf.errors import InputError
@@ -102,9 +103,17 @@ def sync(path: pathlib.Path) -> None:
         os.close(handle)
 
 
+def composed(text: str) -> str:
+    """A text in Unicode's form NFC; a Mac writes e and its accent as two."""
+    return unicodedata.normalize("NFC", text)
+
+
 def stem_of(path: str | os.PathLike) -> str:
-    """A file's name without its ending; `a` of a.ome.tif, as in QuPath."""
-    return pathlib.Path(path).stem.removesuffix(".ome")
+    """A file's name without its ending; `a` of a.ome.tif, as in QuPath.
+
+    Composed, so that names which look alike are alike.
+    """
+    return composed(pathlib.Path(path).stem).removesuffix(".ome")
 
 
 def list_files(source: str, extensions: tuple[str, ...]) -> list[pathlib.Path]:

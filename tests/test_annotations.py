@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import shapely
 
-from histogan_tf.data import annotations, geojson, images, slides
+from histogan_tf.data import annotations, classes, geojson, images, slides
 from histogan_tf.data.class_info import ClassInfo
 from histogan_tf.data.classes import ClassTable
 from histogan_tf.data.drawn import Drawn
@@ -135,6 +135,14 @@ def test_further_names_of_a_class_and_blanks_around_them():
         80,
     )
     assert found == [(BOX, 0)] * 3
+
+
+def test_class_names_from_a_mac_are_the_same():
+    entry = {"id": 0, "name": "Dru\u0308se", "color": [0, 0, 0]}
+    table = classes.from_json({"classes": [entry]}, "c.json")
+    assert table.names == ("Dr\u00fcse",)
+    for name in ("Dru\u0308se", "Dr\u00fcse"):
+        assert annotations.class_of(named(BOX, name), table) == 0
 
 
 def test_regions_lie_beneath_all_and_annotate_nothing():

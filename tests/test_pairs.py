@@ -31,6 +31,23 @@ def test_pairs_by_stem_and_suffix(folder):
     assert first.instances is None and first.group == ""
 
 
+def test_names_from_a_mac_pair_with_composed_ones(tmp_path):
+    # Decomposed: "a" and U+0308; both look the same.
+    two, one = "Pra\u0308parat", "Pr\u00e4parat"
+    for name in (f"i/{two}.png", f"m/{one}_x.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    table = tmp_path / "groups.csv"
+    table.write_text(f"image,Scha\u0308del\n{two}.png,seven\n")
+    (found,) = pair(
+        tmp_path, group_of=pairs.group_by_table(table, "Sch\u00e4del")
+    )
+    assert found.name == one and found.group == "seven"
+    assert found.image.name == f"{two}.png"  # the file itself stays
+    assert found.mask.name == f"{one}_x.png"
+    assert pairs.group_by_pattern("^(Pra\u0308)")(found.image) == "Pr\u00e4"
+
+
 def test_ome_is_a_part_of_the_ending(tmp_path):
     for name in ("i/case.ome.tif", "m/case.geojson", "i/b.svs", "m/b.ome.tif"):
         path = tmp_path / name

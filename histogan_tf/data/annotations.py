@@ -32,6 +32,7 @@ from histogan_tf.data.images import MASK_EXTENSIONS
 from histogan_tf.data.rasterise import Shapes, rasterise
 from histogan_tf.data.slides import Slide
 from histogan_tf.errors import InputError, UnreadableError
+from histogan_tf.files import composed
 
 _DRAWN_EXTENSIONS = (".geojson", ".json", ".xml")
 EXTENSIONS = (*_DRAWN_EXTENSIONS, *MASK_EXTENSIONS)
@@ -192,7 +193,7 @@ def to_shapes(
 
 def class_of(item: Drawn, table: ClassTable) -> int | None:
     """Id of the first name that is a class; 255: "Ignore*", -1: other `*`."""
-    for name in map(str.strip, item.names):
+    for name in (composed(name.strip()) for name in item.names):
         if name in table.ids_by_name:
             return table.ids_by_name[name]
         if name.endswith("*"):

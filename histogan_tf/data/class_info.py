@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from histogan_tf.errors import InputError
+from histogan_tf.files import composed
 
 MAX_VALUE = 65535
 _KEYS = ("id", "name", "color", "values", "colors", "annotations", "boundary")
@@ -174,7 +175,7 @@ def _integer(value: Any, largest: int, where: str) -> int:
 def _name(value: Any, where: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise InputError(f"{where} is {value!r}; a text is needed")
-    return value.strip()
+    return composed(value.strip())
 
 
 def _range(value: Any, where: str) -> Range:

@@ -20,7 +20,7 @@ from histogan_tf.data.images import (
     SLIDE_EXTENSIONS,
 )
 from histogan_tf.errors import InputError
-from histogan_tf.files import list_files, stem_of
+from histogan_tf.files import composed, list_files, stem_of
 
 Extensions = tuple[str, ...]
 Grouping = Callable[[pathlib.Path], str]
@@ -124,7 +124,7 @@ def group_by_pattern(pattern: str) -> Grouping:
         later, a stem that the pattern does not match.
     """
     try:
-        regex = re.compile(pattern)
+        regex = re.compile(composed(pattern))
     except re.error as error:
         raise InputError(f"--group_by {pattern!r}: {error}") from error
     if not regex.groups:
@@ -153,7 +153,7 @@ def group_by_table(path: str | os.PathLike, column: str) -> Grouping:
       InputError: no such file or column, or a name stated with two groups;
         later, an image that the table does not name.
     """
-    rows = _read_table(path)
+    rows, column = _read_table(path), composed(column)
     header = rows[0] if rows else []
     if column not in header:
         allowed = ", ".join(header)
@@ -181,7 +181,10 @@ def group_by_table(path: str | os.PathLike, column: str) -> Grouping:
 def _read_table(path: str | os.PathLike) -> list[list[str]]:
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = [[cell.strip() for cell in row] for row in csv.reader(file)]
+            rows = [
+                [composed(cell.strip()) for cell in row]
+                for row in csv.reader(file)
+            ]
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
     except (csv.Error, UnicodeDecodeError) as error:
@@ -211,6 +214,7 @@ def _by_stem(
     images: Container[str] | None = None,
 ) -> dict[str, pathlib.Path]:
     found: dict[str, pathlib.Path] = {}
+    suffix = composed(suffix)
     for path in paths:
         name = stem_of(path).removesuffix(suffix)
         if images is not None and name not in images:
