@@ -7,11 +7,15 @@ It defines no flag. It is in the library because `trainer` and `serving`, which
 both start with it, may not import each other.
 """
 
+import contextlib
 import os
 import select
 import shlex
+import signal
 import sys
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from absl import app, flags, logging
@@ -33,6 +37,16 @@ _ENVIRONMENT = {
 }
 
 
+_TERMINATED = 143  # as a shell says of what SIGTERM has ended
+# A second SIGTERM in this time, as timeout(1) sends it, must not cut short the
+# cleaning up that the first began. Docker kills after 10 s.
+_CLEANING = 10.0
+
+
+class _Terminated(SystemExit):
+    """SIGTERM came: unwind, so that half-written files go."""
+
+
 def run(main: Callable[[], None], ops_at_once: int | None = None) -> None:
     """Parses the flags, calls `main()` and exits.
 
@@ -43,23 +57,52 @@ def run(main: Callable[[], None], ops_at_once: int | None = None) -> None:
         oneDNN's allocator has once taken it keeps, and by chance takes more.
 
     Exit codes: 0 success or help, 2 bad input or a full disk, 130 Ctrl-C, 141
-    nobody reads the output any more, others a bug (with its traceback).
+    nobody reads the output any more, 143 SIGTERM (half-written files are
+    removed), others a bug (with its traceback).
     """
     set_environment()
     if ops_at_once:
         os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(ops_at_once))
     try:
-        _run(main)
+        with _unwinding():
+            _run(main)
     except BrokenPipeError:
         # Python would flush once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)  # as a shell says of what SIGPIPE has ended
     except SystemExit as end:
-        if remote.breaks_exit() and isinstance(end.code, int | None):
+        # At SIGTERM nobody waits for the threads of TensorFlow to end.
+        at_once = isinstance(end, _Terminated) or remote.breaks_exit()
+        if at_once and isinstance(end.code, int | None):
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(end.code or 0)
         raise
+
+
+@contextlib.contextmanager
+def _unwinding() -> Iterator[None]:
+    """Makes SIGTERM raise _Terminated, unless somebody minds it already."""
+    here = threading.current_thread() is threading.main_thread()
+    if not here or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    last = -_CLEANING
+
+    def stop(*_: object) -> None:
+        nonlocal last
+        if time.monotonic() - last < _CLEANING:
+            return
+        last = time.monotonic()
+        raise _Terminated(_TERMINATED)
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        # main() may have put a handler of its own in its place.
+        if signal.getsignal(signal.SIGTERM) is stop:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def command_line(module: str) -> str:
@@ -117,6 +160,9 @@ def _guarded(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         sys.stderr.write("error: interrupted\n")
         sys.exit(130)
+    except _Terminated:
+        sys.stderr.write("error: stopped by SIGTERM\n")
+        raise
     except Exception as error:
         # TensorFlow's writers report a full disk by an error of their own.
         if "No space left on device" not in str(error):

@@ -2,11 +2,14 @@
 
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import time
 
 import pytest
+
+from histogan_tf import program
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -124,6 +127,90 @@ def test_bad_input_is_one_line(script, raising, line):
 def test_interrupt(script):
     code, _, err = start(script, "--data=d", "--do=raise KeyboardInterrupt")
     assert (code, err) == (130, ["error: interrupted"])
+
+
+WRITING = """
+import pathlib, time
+from histogan_tf import files
+try:
+    with files.atomic_directory('made') as folder:
+        (folder / 'half').write_text('1')
+        print('inside', flush=True)
+        time.sleep(60)
+finally:
+    time.sleep({pause})
+    pathlib.Path('cleaned').touch()
+"""
+
+
+def begin(script, folder, do):
+    """The program as it is when `do` has printed "inside"."""
+    child = subprocess.Popen(
+        [sys.executable, str(script), "--data=d", f"--do={do}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert "inside\n" in iter(child.stdout.readline, "")
+    return child
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_sigterm_removes_what_is_half_written(script, tmp_path, times):
+    child = begin(script, tmp_path, WRITING.format(pause=0.5))
+    assert len(list(tmp_path.glob(".made.*.tmp/half"))) == 1
+    for _ in range(times):
+        child.send_signal(signal.SIGTERM)
+        time.sleep(0.1)
+    err = child.communicate(timeout=60)[1]
+    assert (child.returncode, err) == (143, "error: stopped by SIGTERM\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["cleaned"]
+
+
+def test_sigterm_waits_for_no_thread(script, tmp_path):
+    sleeper = (
+        "import threading, time;"
+        "threading.Thread(target=time.sleep, args=[300]).start();"
+        "print('inside', flush=True); time.sleep(300)"
+    )
+    child = begin(script, tmp_path, sleeper)
+    child.terminate()
+    assert child.wait(60) == 143
+    child.communicate()
+
+
+def test_a_program_may_mind_sigterm_itself(script, tmp_path):
+    own = (
+        "import signal, time;"
+        "signal.signal(signal.SIGTERM, signal.default_int_handler);"
+        "print('inside', flush=True); time.sleep(60)"
+    )
+    child = begin(script, tmp_path, own)
+    child.terminate()
+    assert child.communicate(timeout=60)[1] == "error: interrupted\n"
+    assert child.returncode == 130
+
+
+def test_a_handler_of_the_caller_stays(monkeypatch):
+    def mine(*_):
+        pass
+
+    seen = []
+    monkeypatch.setattr(sys, "argv", ["program"])
+    for before in (mine, signal.SIG_IGN, signal.SIG_DFL):
+        old = signal.signal(signal.SIGTERM, before)
+        try:
+            with pytest.raises(SystemExit):
+                program.run(
+                    lambda: seen.append(signal.getsignal(signal.SIGTERM))
+                )
+            assert signal.getsignal(signal.SIGTERM) is before
+        finally:
+            signal.signal(signal.SIGTERM, old)
+    assert seen[:2] == [mine, signal.SIG_IGN]
+    assert seen[2] not in (signal.SIG_DFL, mine)
 
 
 def test_a_bug_keeps_its_traceback(script):

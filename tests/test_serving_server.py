@@ -129,6 +129,14 @@ def test_a_version_folder_as_base_path_is_told_of(process, tmp_path):
     assert line.split()[1] == "warning"
 
 
+def test_it_can_be_stopped_while_it_waits(process, tmp_path):
+    server = process(
+        f"--model_base_path={tmp_path / 'm'}", f"--port={free_port()}"
+    )
+    server.wait_for("Could not find base path")
+    assert server.end(signal.SIGINT) == 0
+
+
 def test_a_model_that_cannot_be_loaded_ends_the_server(tmp_path):
     serving_models.corrupt(tmp_path / "m" / "3")
     code, _, error = run(
