@@ -85,6 +85,21 @@ def test_a_masks_name_may_hold_the_slides_ending(tmp_path):
         pair(tmp_path, kinds=kinds)
 
 
+def test_images_and_masks_in_one_folder(tmp_path, monkeypatch):
+    for name in ("a", "a_m", "b", "b_m"):
+        (tmp_path / f"{name}.png").touch()
+    (tmp_path / "o").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for images in (str(tmp_path), "*.png", f"{tmp_path}/o/../*.png"):
+        found = pairs.pair(images, "*_m.png", pairs.no_groups, "_m")
+        assert [(s.image.name, s.mask.name) for s in found] == [
+            ("a.png", "a_m.png"),
+            ("b.png", "b_m.png"),
+        ]
+    with pytest.raises(InputError, match=r"all 4 files .* as masks too"):
+        pairs.pair("*.png", "*", pairs.no_groups)
+
+
 def test_instances_may_be_the_masks(folder):
     for source in pair(folder, instances=str(folder / "m" / "*")):
         assert source.instances == source.mask

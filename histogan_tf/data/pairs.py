@@ -51,6 +51,9 @@ def pair(
 ) -> list[ImageFiles]:
     """Pairs every image with its mask (and instance mask).
 
+    What `masks` or `instances` list too is no image, so that all may lie in one
+    folder.
+
     Args:
       images: folder, glob pattern or file.
       masks: likewise.
@@ -64,18 +67,33 @@ def pair(
       InputError: an image without a mask, a mask without an image, two files
         of one stem, or nothing there.
     """
-    found = _by_stem(list_files(images, kinds[0]), "", "image")
-    labels = _by_stem(list_files(masks, kinds[1]), suffix, "mask", found)
+    drawn = list_files(masks, kinds[1])
+    files = list_files(instances, MASK_EXTENSIONS) if instances else []
+    pictures = _others(list_files(images, kinds[0]), [*drawn, *files], images)
+    found = _by_stem(pictures, "", "image")
+    labels = _by_stem(drawn, suffix, "mask", found)
     _check_same(found, labels, "mask", masks, suffix)
     outlines: dict[str, pathlib.Path] = {}
     if instances is not None:
-        files = list_files(instances, MASK_EXTENSIONS)
         outlines = _by_stem(files, suffix, "instance mask", found)
         _check_same(found, outlines, "instance mask", instances, suffix)
     return [
         ImageFiles(path, group_of(path), labels[name], outlines.get(name))
         for name, path in sorted(found.items())
     ]
+
+
+def _others(
+    images: list[pathlib.Path], masks: list[pathlib.Path], where: str
+) -> list[pathlib.Path]:
+    """The images that are no masks."""
+    known = set(map(os.path.abspath, masks))
+    found = [path for path in images if os.path.abspath(path) not in known]
+    if not found:
+        raise InputError(
+            f"{where}: all {len(images)} files there are listed as masks too"
+        )
+    return found
 
 
 def unlabelled(
