@@ -1,6 +1,8 @@
 """trainer.demo: which data it knows, and the command lines that it runs."""
 
+import contextlib
 import dataclasses
+import os
 import pathlib
 import shlex
 import subprocess
@@ -105,18 +107,23 @@ def demo(tmp_path, monkeypatch, capsys, phantom_files):
     monkeypatch.setattr(demo_data, "phantom", lambda *_: real)
     commands = []
 
-    class Done:
+    class Done(contextlib.nullcontext):
         returncode = 0
 
-    def start(command, check):
+        def wait(self):
+            return self.returncode
+
+    def start(command):
         assert command[0] == sys.executable
         commands.append(command)
         if command[2] == "trainer.ingest":
             line = shlex.join(["python", *command[1:]])
             ingest.ingest(dataclasses.replace(real, command=line))
-        return Done()
+        done = Done()
+        done.enter_result = done
+        return done
 
-    monkeypatch.setattr(subprocess, "run", start)
+    monkeypatch.setattr(subprocess, "Popen", start)
 
     def run(**changes):
         commands.clear()
@@ -163,6 +170,45 @@ def test_every_command_is_printed_and_run_in_order(demo, tmp_path, monkeypatch):
     (code, out, err), commands = demo()
     assert code == 2 and not commands
     assert "records: made by another command" in err
+
+
+STOPPED = """
+from histogan_tf import program
+from trainer import demo
+step = "import steps; steps.write()"
+program.run(lambda: demo.run(["python", "-c", step]))
+"""
+STEP = """
+import time
+from histogan_tf import files, program
+
+def half():
+    with files.atomic_directory("made"):
+        print("inside", flush=True)
+        time.sleep(60)
+
+def write():
+    program.run(half)
+"""
+
+
+def test_sigterm_goes_on_to_the_step(tmp_path):
+    (tmp_path / "steps.py").write_text(STEP)
+    root = pathlib.Path(__file__).resolve().parent.parent
+    child = subprocess.Popen(
+        [sys.executable, "-c", STOPPED],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": f"{root}:{tmp_path}"},
+    )
+    assert "inside\n" in iter(child.stdout.readline, "")
+    assert len(list(tmp_path.glob(".made.*.tmp"))) == 1
+    child.terminate()
+    err = child.communicate(timeout=60)[1]
+    assert (child.returncode, err) == (143, "error: stopped by SIGTERM\n" * 2)
+    assert not list(tmp_path.glob(".made.*"))
 
 
 def test_a_step_that_fails_ends_the_demo(demo):

@@ -161,9 +161,13 @@ def run(command: list[str]) -> None:
       SystemExit: it failed, with its exit code; it has said why.
     """
     print("\n$ " + shlex.join(command), flush=True)
-    code = subprocess.run(
-        [sys.executable, *command[1:]], check=False
-    ).returncode
+    with subprocess.Popen([sys.executable, *command[1:]]) as child:
+        try:
+            code = child.wait()
+        except SystemExit:
+            # SIGTERM came here alone; Ctrl-C comes to both.
+            child.terminate()
+            raise
     if code:
         sys.exit(code if code > 0 else 1)
 
