@@ -52,6 +52,25 @@ def read(made, split, kind):
     return list(data.as_numpy_iterator())
 
 
+def test_twelve_bits_in_sixteen_are_told(folder):
+    dark = np.zeros((8, 10, 3), np.uint16)
+    images.write_png(folder / "i" / "p1_3.png", dark)  # all black: no doubt
+    dark[2, 3, 1] = 4095
+    images.write_png(folder / "i" / "p0_0.png", dark)
+    tifffile.imwrite(folder / "i" / "p0_1.tif", dark)
+    (folder / "i" / "p0_1.png").unlink()
+    dark[2, 3, 1] = 4096
+    images.write_png(folder / "i" / "p1_2.png", dark)
+    images.write_png(folder / "i" / "p2_4.png", dark.astype(np.uint8))
+    notes = []
+    ingest.ingest(settings(folder), tell=notes.append)
+    assert sorted(note.rpartition("/i/")[2] for note in notes) == [
+        f"{name}: 16 bits a sample, but none above 4095: nearly black; looks"
+        " like 12 bits, scale them to all 16"
+        for name in ("p0_0.png", "p0_1.tif")
+    ]
+
+
 def refuse(folder, message, **more):
     with pytest.raises(InputError, match=message) as caught:
         ingest.ingest(settings(folder, **more))

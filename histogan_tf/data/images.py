@@ -34,6 +34,7 @@ SLIDE_EXTENSIONS = (
     *(".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".svslide"),
     ".dcm",
 )
+_DEEP = 4095  # of 12 bits
 _BMP, _JPEG = b"BM", b"\xff\xd8\xff"
 
 
@@ -45,6 +46,27 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
       InputError: samples that are not unsigned integers of up to 16 bits.
     """
     return as_rgb(_pixels(path, png.decode, _tiff_image), path)
+
+
+def depth_note(path: str | os.PathLike, image: np.ndarray) -> str | None:
+    """A line for the user where 16 bits hold but 12, which come out black.
+
+    Args:
+      path: the file.
+      image: uint8 [H, W, 3], as `read_image` gave it.
+
+    Raises:
+      InputError: as `read_image`.
+    """
+    if image.max() > (_DEEP + 128) // 257:  # nearly always: no second look
+        return None
+    array = _pixels(path, png.decode, _tiff_image)
+    if array.dtype != np.uint16 or not 0 < array.max() <= _DEEP:
+        return None
+    return (
+        f"{path}: 16 bits a sample, but none above {array.max()}: nearly black;"
+        " looks like 12 bits, scale them to all 16"
+    )
 
 
 def as_rgb(array: np.ndarray, path: str | os.PathLike) -> np.ndarray:

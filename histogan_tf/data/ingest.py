@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from histogan_tf import running
 from histogan_tf.data import (
     classes,
+    images,
     manifest,
     pairs,
     records,
@@ -35,7 +36,7 @@ from histogan_tf.running import Inside, Runner
 
 Progress = Callable[[int, int, str], None]
 Plan = dict[tuple[str, str], list[ImageFiles]]
-Loaded = tuple[bytes, ImageInfo, str | None] | Skipped
+Loaded = tuple[bytes, ImageInfo, list[str]] | Skipped
 
 
 def ingest(
@@ -161,8 +162,8 @@ class _Work:
             if isinstance(item, Skipped):
                 self.skipped.append(item)
             else:
-                encoded, info, note = item
-                if note:
+                encoded, info, notes = item
+                for note in notes:
                     self.tell(note)
                 infos.append(info)
                 yield encoded
@@ -178,8 +179,12 @@ def _load(reader: tiles.TileReader, source: ImageFiles, _: Inside) -> Loaded:
         tile = reader.read(source)
     except UnreadableError as error:
         return Skipped(str(error.path), error.reason)
-    note = scale_notes.file_scale_note(source.image, reader.mpp)
-    return records.encode(tile), tiles.describe(tile, reader.table.count), note
+    found = (
+        scale_notes.file_scale_note(source.image, reader.mpp),
+        images.depth_note(source.image, tile.image),
+    )
+    notes = [note for note in found if note]
+    return records.encode(tile), tiles.describe(tile, reader.table.count), notes
 
 
 def gather(written: dict[tuple[str, str], Kind]) -> dict[str, Split]:
