@@ -156,6 +156,14 @@ def test_load_names_the_file(tmp_path):
         classes.load(path)
 
 
+def test_a_byte_order_mark(tmp_path):
+    # As Windows' editors write it.
+    path = tmp_path / "c.json"
+    entry = {"id": 0, "name": "gland", "color": [1, 2, 3]}
+    path.write_text(json.dumps({"classes": [entry]}), encoding="utf-8-sig")
+    assert classes.load(path).names == ("gland",)
+
+
 @pytest.mark.parametrize("name", ["glas", "glas_boundary", "gleason"])
 def test_packaged_tables_survive_json(name):
     made = classes.load(f"{TABLES}{name}.json")

@@ -87,6 +87,7 @@ def test_bad_flags_and_data(train, tmp_path, changes, parts):
         ('{"augment": {"flips": 3}}', ["augment.flips: 3", "bool"]),
         ("[1]", ["[1] is not an object"]),
         ("{", ["not JSON"]),
+        ('\ufeff{"nets": 1}', ["nets"]),  # a byte order mark is none of it
     ],
 )
 def test_bad_config_files(train, tmp_path, text, parts):

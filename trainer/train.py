@@ -118,7 +118,7 @@ def _precision() -> str:
 
 def _read(path: str) -> dict:
     try:
-        values = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+        values = json.loads(pathlib.Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"--config {path}: {error.strerror}") from error
     except ValueError as error:

@@ -172,7 +172,7 @@ def load(path: str | os.PathLike) -> ClassTable:
       InputError: missing file, bad JSON or a table that `from_json` refuses.
     """
     try:
-        data = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+        data = json.loads(pathlib.Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
     except ValueError as error:
