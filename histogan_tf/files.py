@@ -120,7 +120,9 @@ def list_files(source: str, extensions: tuple[str, ...]) -> list[pathlib.Path]:
     """Files of a folder, a glob pattern or a single path, sorted by name.
 
     Args:
-      source: a folder, a glob pattern (`**` goes into sub-folders) or a file.
+      source: a folder, a glob pattern (`**` goes into sub-folders) or a file;
+        `~` is one's home. A folder's `[` stands for itself where there is
+        such a folder and the pattern fits nothing else.
       extensions: lower-case endings with their dot; a folder's or pattern's
         files with other endings are passed over.
 
@@ -128,6 +130,8 @@ def list_files(source: str, extensions: tuple[str, ...]) -> list[pathlib.Path]:
       InputError: nothing with such an ending is there, or a name that is no
         UTF-8, which neither a table nor JSON can hold.
     """
+    if not os.path.exists(source):
+        source = os.path.expanduser(source)
     if os.path.isfile(source):
         return [_utf8(source)]
     pattern = source
@@ -135,12 +139,24 @@ def list_files(source: str, extensions: tuple[str, ...]) -> list[pathlib.Path]:
         pattern = os.path.join(glob.escape(source), "*")
     found = sorted(
         _utf8(name)
-        for name in glob.glob(pattern, recursive=True)
+        for name in _matches(pattern)
         if name.lower().endswith(extensions) and os.path.isfile(name)
     )
     if not found:
         allowed = ", ".join(extensions)
         raise InputError(f"{source}: no file there ends in one of {allowed}")
+    return found
+
+
+def _matches(pattern: str) -> list[str]:
+    found = glob.glob(pattern, recursive=True)
+    folder = pathlib.Path(pattern).parent
+    while not folder.is_dir():
+        folder = folder.parent
+    literal = glob.escape(str(folder))
+    if not found and literal != str(folder):
+        rest = pathlib.Path(pattern).relative_to(folder)
+        found = glob.glob(os.path.join(literal, rest), recursive=True)
     return found
 
 

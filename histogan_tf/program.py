@@ -135,7 +135,9 @@ def _parse(argv: list[str]) -> list[str]:
         # Only absl's help flags exit in parsing; they do it with code 1.
         sys.exit(0)
     if len(rest) > 1:
-        _fail(f"unknown argument {rest[1]!r}; flags start with --")
+        # What a shell makes of a pattern.
+        hint = ": put patterns in quotes" if os.path.exists(rest[1]) else ""
+        _fail(f"unknown argument {rest[1]!r}{hint}; flags start with --")
     return rest
 
 

@@ -278,6 +278,30 @@ def test_list_a_folder_with_brackets_in_its_name(pictures):
     assert found == [folder / "e.png"]
 
 
+@pytest.mark.parametrize("pattern", ["sub/*.png", "**/*.png"])
+def test_a_pattern_below_a_folder_with_brackets(pictures, monkeypatch, pattern):
+    folder = pictures / "HE [2024]" / "sub"
+    folder.mkdir(parents=True)
+    (folder / "e.png").touch()
+    monkeypatch.chdir(pictures)
+    for source in (str(pictures / "HE [2024]"), "HE [2024]"):
+        (found,) = files.list_files(f"{source}/{pattern}", (".png",))
+        assert found.absolute() == folder / "e.png"
+    # What the brackets mean elsewhere goes first.
+    other = pictures / "HE 2" / "sub"
+    other.mkdir(parents=True)
+    (other / "f.png").touch()
+    found = files.list_files(f"{pictures}/HE [2024]/sub/*.png", (".png",))
+    assert found == [other / "f.png"]
+
+
+def test_home(pictures, monkeypatch):
+    monkeypatch.setenv("HOME", str(pictures))
+    for source in ("~/a.png", "~/a*", "~/sub/../a*.png"):
+        (found,) = files.list_files(source, (".png",))
+        assert found.samefile(pictures / "a.png")
+
+
 @pytest.mark.parametrize("source", ["*.jpg", "missing", "folder.png"])
 def test_nothing_to_list(pictures, source):
     with pytest.raises(InputError) as caught:

@@ -98,6 +98,13 @@ def test_bad_flags(script, arguments, expected):
         assert part in err[0]
 
 
+def test_a_pattern_without_quotes(script, tmp_path):
+    (tmp_path / "b.png").touch()
+    code, _, err = start(script, "--data", "a.png", str(tmp_path / "b.png"))
+    assert (code, len(err)) == (2, 1)
+    assert "b.png': put patterns in quotes; flags start with --" in err[0]
+
+
 @pytest.mark.parametrize(
     ("raising", "line"),
     [
