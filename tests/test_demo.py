@@ -172,6 +172,15 @@ def test_every_command_is_printed_and_run_in_order(demo, tmp_path, monkeypatch):
     assert "records: made by another command" in err
 
 
+@pytest.mark.parametrize("pattern", ["", "*.png"])
+def test_a_folder_with_brackets_and_umlauts(tmp_path, pattern):
+    # A Mac's name: "u" and U+0308; the records call it by the composed one.
+    folder = tmp_path / "HE [2024]"
+    touch(folder, "u\u0308_m.png", "u\u0308.png", "b.png")
+    found = demo_data.find(str(folder / pattern), "\u00fc_m")
+    assert found == folder / "u\u0308_m.png"
+
+
 STOPPED = """
 from histogan_tf import program
 from trainer import demo

@@ -4,7 +4,6 @@ In: a folder. Out: the settings of its ingest. Each layout is one check and
 one function; a folder of none of them is ingested by `trainer.ingest`.
 """
 
-import glob
 import pathlib
 from collections.abc import Callable
 from concurrent import futures
@@ -151,8 +150,6 @@ def _mask(folder: pathlib.Path, seed: int) -> pathlib.Path:
 
 def find(source: str, stem: str) -> pathlib.Path:
     """The file of that stem in a folder, or among those of a pattern."""
-    path = pathlib.Path(source)
-    pattern = str(path / "*") if path.is_dir() else source
-    return next(
-        p for p in map(pathlib.Path, glob.glob(pattern)) if p.stem == stem
-    )
+    from histogan_tf.files import list_files, stem_of
+
+    return next(p for p in list_files(source, ("",)) if stem_of(p) == stem)
