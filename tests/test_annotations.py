@@ -118,6 +118,15 @@ def test_unknown_classes_are_listed():
     )
 
 
+def test_names_that_differ_in_case_only():
+    refuse(
+        r"'GLAND' \(2; did you mean 'gland'\?\), 'x' \(1\); allowed",
+        named(BOX, "GLAND"),
+        named(BOX, "x"),
+        named(BOX, "GLAND"),
+    )
+
+
 def test_derived_classes_and_ignored_ones():
     found, _ = shapes(
         named(BOX, "gland: Positive", "gland"), named(BOX, "Ignore*")

@@ -74,7 +74,7 @@ def test_unmapped_color_names_file_color_and_count():
 
 def test_kind_of_mask_must_fit_the_table():
     colour = np.array([[[1, 2, 3]]], np.uint8)
-    with pytest.raises(InputError, match="maps values"):
+    with pytest.raises(InputError, match="maps values; state `colors` in"):
         table(entry(0)).map_mask(colour, "m")
     with pytest.raises(InputError, match="maps 8-bit colours"):
         table(entry(0, colors=[[0, 0, 0]])).map_mask(

@@ -192,6 +192,8 @@ def test_group_by_table(tmp_path):
     [
         ("", "its columns are"),
         ("name,other\na,1\n", "'p'; its columns are name, other"),
+        ("name;p\na;1,5\n", "one column, 'name;p'; commas are needed"),
+        ("name\tp\na\t1\n", r"one column, 'name\\tp'; commas are needed"),
         ("name,p\na\n", "row 2 has 1 cells"),
         ("name,p\na,\n", "a: column 'p' is ''"),
         ("name,p\na,1\na,2\n", "a: column 'p' is '2'"),

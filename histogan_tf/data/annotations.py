@@ -241,7 +241,15 @@ def _areas(shape: shapely.Geometry) -> shapely.Geometry:
 
 
 def _unknown(unknown: collections.Counter[str], table: ClassTable) -> str:
-    listed = ", ".join(f"{name!r} ({n})" for name, n in unknown.items())
+    folded = {name.casefold(): name for name in table.ids_by_name}
+
+    def meant(name: str) -> str:
+        known = folded.get(composed(name.strip()).casefold())
+        return f"; did you mean {known!r}?" if known else ""
+
+    listed = ", ".join(
+        f"{name!r} ({n}{meant(name)})" for name, n in unknown.items()
+    )
     return (
         f"annotations of classes that the class table lacks: {listed};"
         f" allowed: {', '.join(table.ids_by_name)}; a class's `annotations`"

@@ -94,7 +94,9 @@ class ClassTable:
             raw = _drop_equal_channels(raw)
         deep = self.by_color and raw.dtype != np.uint8
         if deep or self.by_color != (raw.ndim == 3):
-            wanted = "8-bit colours" if self.by_color else "values"
+            wanted = "values; state `colors` in classes.json"
+            if self.by_color:
+                wanted = "8-bit colours"
             raise InputError(
                 f"{path}: mask of shape {list(raw.shape)}, {raw.dtype}; the"
                 f" class table maps {wanted}"

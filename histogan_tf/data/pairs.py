@@ -208,6 +208,11 @@ def _read_table(path: str | os.PathLike) -> list[list[str]]:
     except (csv.Error, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a CSV table: {error}") from error
     rows = [row for row in rows if any(row)]
+    if rows and len(rows[0]) == 1 and re.search("[;\t]", rows[0][0]):
+        raise InputError(
+            f"{path}: one column, {rows[0][0]!r}; commas are needed between"
+            " cells"
+        )
     for line, row in enumerate(rows, 1):
         if len(row) != len(rows[0]):
             raise InputError(
