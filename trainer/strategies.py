@@ -5,10 +5,12 @@ strategy; the process set to that precision and to deterministic kernels. Call
 before any other TensorFlow work.
 """
 
+import contextlib
 import os
 import pathlib
+import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
@@ -45,19 +47,32 @@ def multi_worker() -> tf.distribute.Strategy:
     """
     found = cluster.from_environment(os.environ)
     check_port(found)
-    return tf.distribute.MultiWorkerMirroredStrategy(
-        tf.distribute.cluster_resolver.SimpleClusterResolver(
-            tf.train.ClusterSpec({"worker": list(found.workers)}),
-            task_type="worker",
-            task_id=found.index,
-            rpc_layer="grpc",
-            # Without it TensorFlow takes the CPU. Physical ones: asking for
-            # logical devices starts the runtime before collectives are set.
-            num_accelerators={
-                "GPU": len(tf.config.list_physical_devices("GPU"))
-            },
+    with _sigterm_kept():
+        return tf.distribute.MultiWorkerMirroredStrategy(
+            tf.distribute.cluster_resolver.SimpleClusterResolver(
+                tf.train.ClusterSpec({"worker": list(found.workers)}),
+                task_type="worker",
+                task_id=found.index,
+                rpc_layer="grpc",
+                # Without it TensorFlow takes the CPU. Physical ones: asking for
+                # logical devices starts the runtime before collectives are set.
+                num_accelerators={
+                    "GPU": len(tf.config.list_physical_devices("GPU"))
+                },
+            )
         )
-    )
+
+
+@contextlib.contextmanager
+def _sigterm_kept() -> Iterator[None]:
+    """Keeps SIGTERM, which TensorFlow takes for its notices of preemption."""
+    minded = signal.getsignal(signal.SIGTERM)
+    # While TensorFlow waits for the other workers no Python could hear it.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, minded)
 
 
 def check_port(found: Cluster) -> None:
