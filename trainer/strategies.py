@@ -67,8 +67,6 @@ def multi_worker() -> tf.distribute.Strategy:
 def _sigterm_kept() -> Iterator[None]:
     """Keeps SIGTERM, which TensorFlow takes for its notices of preemption."""
     minded = signal.getsignal(signal.SIGTERM)
-    # While TensorFlow waits for the other workers no Python could hear it.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         yield
     finally:
