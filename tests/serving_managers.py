@@ -26,20 +26,25 @@ QUICK = ManagerSettings(
 )
 
 
-def put(base, version):
-    """A version that answers x / 2 + version; complete at once."""
-    hidden = base / f".{version}"
+def hidden(base, version):
+    """A version that answers x / 2 + version, in a folder not polled."""
+    folder = base / f".{version}"
     v1 = tf.compat.v1
     with tf.Graph().as_default(), v1.Session() as session:
         x = v1.placeholder(tf.float32, [None], "x")
         y = x / 2 + float(version)
         signature = v1.saved_model.predict_signature_def({"x": x}, {"y": y})
-        builder = v1.saved_model.Builder(str(hidden))
+        builder = v1.saved_model.Builder(str(folder))
         builder.add_meta_graph_and_variables(
             session, ["serve"], {"serving_default": signature}
         )
         builder.save()
-    return hidden.rename(base / str(version))
+    return folder
+
+
+def put(base, version):
+    """The same, complete at once where it is polled."""
+    return hidden(base, version).rename(base / str(version))
 
 
 def config(*bases, **policies):

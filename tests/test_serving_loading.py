@@ -15,6 +15,7 @@ from serving_managers import (
     config,
     eventually,
     fails,
+    hidden,
     put,
     spec,
     started,
@@ -64,13 +65,12 @@ def test_corrupt_newer_version_leaves_the_old_one(make, base):
 
 def test_half_copied_version_is_not_served(make, base):
     manager = make(base)
-    put(base, 2)
-    (base / "2").rename(base / ".whole")
+    whole = hidden(base, 2)
     (base / "2").mkdir()
-    shutil.copytree(base / ".whole" / "variables", base / "2" / "variables")
+    shutil.copytree(whole / "variables", base / "2" / "variables")
     manager.poll()
     assert [row[0] for row in states(manager, "m")] == [1]
-    (base / ".whole" / "saved_model.pb").rename(base / "2" / "saved_model.pb")
+    (whole / "saved_model.pb").rename(base / "2" / "saved_model.pb")
     eventually(lambda: ask(manager, "m") == (2, 3.0))
 
 
@@ -80,9 +80,8 @@ def test_retries_until_it_works(make, base, caplog):
     eventually(lambda: "retries left: 197" in caplog.text)
     assert states(manager, "m")[0] == (2, "LOADING", 0)
     assert ask(manager, "m") == (1, 2.0)
-    put(base, 9)
-    (base / "9").rename(base / ".9")
-    (base / ".9" / "saved_model.pb").replace(base / "2" / "saved_model.pb")
+    sound = hidden(base, 9)
+    (sound / "saved_model.pb").replace(base / "2" / "saved_model.pb")
     eventually(lambda: ask(manager, "m") == (2, 10.0))
 
 
@@ -173,15 +172,18 @@ def test_slow_load_of_one_model_does_not_stop_the_other(make, base, tmp_path):
 
 
 def test_wanted_again_while_it_loads(make, base):
-    go = threading.Event()
+    warming, go = threading.Event(), threading.Event()
 
     def wait(_, path):
         if path.name == "2":
+            warming.set()
             go.wait(20)
 
     manager = make(base, warm_up=wait)
     put(base, 2)
-    eventually(lambda: states(manager, "m")[0] == (2, "LOADING", 0))
+    # LOADING is told before the files are read: they must be, by now.
+    assert warming.wait(20)
+    assert states(manager, "m")[0] == (2, "LOADING", 0)
     (base / "2").rename(base / ".2")
     manager.poll()
     (base / ".2").rename(base / "2")

@@ -7,7 +7,15 @@ import pytest
 import serving_models
 import tensorflow as tf
 from serving_doubles import FunctionServable, signature
-from serving_managers import QUICK, ask, eventually, put, started, states
+from serving_managers import (
+    QUICK,
+    ask,
+    eventually,
+    hidden,
+    put,
+    started,
+    states,
+)
 from tensorflow.python.util import deprecation
 from tensorflow_serving.apis import (
     classification_pb2,
@@ -188,10 +196,9 @@ def test_failed_warm_up_keeps_the_old_version(tmp_path):
     base = tmp_path / "m"
     put(base, 1)
     with started(base, settings=QUICK, warm_up=warmup.warm_up) as manager:
-        put(base, 3)
-        (base / "3").rename(base / ".3")
-        serving_models.warmup_records(base / ".3", [predict_log(signature="s")])
-        (base / ".3").rename(base / "3")
+        cold = hidden(base, 3)
+        serving_models.warmup_records(cold, [predict_log(signature="s")])
+        cold.rename(base / "3")
         eventually(lambda: states(manager, "m")[0] == (3, "END", 9))
         assert ask(manager, "m") == (1, 2.0)
         (base / "3").rename(base / ".3")
