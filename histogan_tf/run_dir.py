@@ -110,6 +110,11 @@ def stage_name(index: int) -> str:
     return f"stages/{index}"
 
 
+def stage_names(config: Config) -> list[str]:
+    """The phase folders of all stages, coarsest first."""
+    return [stage_name(k) for k in range(len(config.stages))]
+
+
 def open_run(folder: str | os.PathLike) -> RunDir:
     """A run directory that exists.
 
@@ -208,10 +213,11 @@ def load_pyramid(run: RunDir) -> Pyramid:
       InputError: a stage has no checkpoint, or one of other networks.
     """
     config, count = run.config(), run.classes().count
-    stages = range(len(config.stages))
     # First, as networks take seconds to make.
-    paths = [latest_checkpoint(run, stage_name(k)) for k in stages]
-    networks = tuple(blank_networks(config, k, count) for k in stages)
+    paths = [latest_checkpoint(run, name) for name in stage_names(config)]
+    networks = tuple(
+        blank_networks(config, k, count) for k in range(len(paths))
+    )
     pyramid = Pyramid(config, count, networks)
     pyramid.make_variables()
     for path, stage in zip(paths, networks, strict=True):

@@ -11,14 +11,14 @@ from collections.abc import Iterable
 import tensorflow as tf
 
 from histogan_tf.config import Config
-from histogan_tf.run_dir import RunDir, stage_name
+from histogan_tf.run_dir import RunDir, stage_names
 
 
 def wanted(config: Config) -> dict[str, int]:
     """Steps of each phase, by its folder, in the order of training."""
-    stages = {stage_name(k): s.steps for k, s in enumerate(config.stages)}
+    stages = [stage.steps for stage in config.stages]
     last = {"judge": config.judge.steps, "segmenter": config.segmenter.steps}
-    return stages | last
+    return dict(zip(stage_names(config), stages, strict=True)) | last
 
 
 def steps(run: RunDir) -> dict[str, tuple[int, int]]:

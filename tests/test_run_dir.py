@@ -44,6 +44,8 @@ def test_a_new_run_holds_what_it_was_given(run, table):
 def test_paths(tmp_path):
     run = run_dir.RunDir(tmp_path)
     assert run.phase(run_dir.stage_name(2)) == tmp_path / "stages" / "2"
+    names = run_dir.stage_names(presets.base())
+    assert names == ["stages/0", "stages/1", "stages/2", "stages/3"]
     assert run.phase("judge") == tmp_path / "judge"
     assert run.metrics_path == tmp_path / "metrics.json"
     assert run.report_path == tmp_path / "report.html"

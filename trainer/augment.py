@@ -80,8 +80,7 @@ def main() -> None:
     from histogan_tf.files import atomic_directory, check_free
 
     run = run_dir.open_run(flags.FLAGS.run_dir)
-    stages = range(len(run.config().stages))
-    unfinished.tell(run, [*map(run_dir.stage_name, stages), "judge"])
+    unfinished.tell(run, [*run_dir.stage_names(run.config()), "judge"])
     data = manifest.load(flags.FLAGS.data)
     check_free(flags.FLAGS.output)
     with manifest.naming_damage(data):
