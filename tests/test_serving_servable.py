@@ -22,7 +22,7 @@ def models(tmp_path_factory):
     """Folder of one version 1 of each toy model."""
     base = tmp_path_factory.mktemp("models")
     serving_models.half_plus(base / "half_plus" / "1")
-    serving_models.half_plus(base / "slow" / "1", wait=0.3)
+    serving_models.half_plus(base / "slow" / "1", wait=1.0)
     serving_models.table(base / "table" / "1")
     serving_models.tf1(base / "tf1" / "1")
     serving_models.heads(base / "heads" / "1")
@@ -162,7 +162,7 @@ def test_timeout(load):
     with pytest.raises(ServingError) as caught:
         call(model, "serving_default", timeout=0.05, x=floats(1))
     assert caught.value.code == StatusCode.DEADLINE_EXCEEDED
-    assert time.monotonic() - before < 0.25
+    assert time.monotonic() - before < 0.9
     found = call(model, "serving_default", timeout=20.0, x=floats(1))
     assert found["y"] == 2.5
     with pytest.raises(ServingError, match="Timed out"):
