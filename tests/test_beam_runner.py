@@ -1,6 +1,5 @@
 """Apache Beam (its local runners) against this process: the same bytes."""
 
-import functools
 import os
 import pathlib
 import sys
@@ -260,15 +259,21 @@ def test_painted_canvases(both, tmp_path):
     assert {"m_0.ome.tif", "m_1.ome.tif"} <= set(local)
 
 
-def test_single_images_stay_here(random_run, tmp_path, capsys, monkeypatch):
-    images.write_png(tmp_path / "a.png", np.zeros((16, 16, 3), np.uint8))
-    run = functools.partial(run_program, capsys=capsys, monkeypatch=monkeypatch)
-    code, _, err = run(
-        "trainer.segment",
-        run_dir=random_run,
-        images=tmp_path / "a.png",
-        mpp=5.0,
-        output=tmp_path / "out",
-        runner="beam",
+def test_images(both, phantom_files):
+    given = {"mpp": 2.5, "geojson": True, "probabilities": True}
+    pictures = phantom_files / "images" / "tile_[234].png"
+    local, beam = both("trainer.segment", images=pictures, **given)
+    assert without_output(beam, "segmentation.json") == without_output(
+        local, "segmentation.json"
     )
-    assert code == 2 and "--runner beam: not with images" in err
+    assert {"masks/tile_2.png", "probabilities/tile_3.tif"} <= set(local)
+
+
+def test_painted_images(both, phantom_files):
+    masks = phantom_files / "masks" / "tile_[34].png"
+    given = {"mpp": 2.5, "samples": 2, "stages": True}
+    local, beam = both("trainer.synthesize", masks=masks, **given)
+    assert without_output(beam, "synthesis.json") == without_output(
+        local, "synthesis.json"
+    )
+    assert {"tile_3_1.png", "stages/0/tile_4_0.png"} <= set(local)

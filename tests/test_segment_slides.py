@@ -15,8 +15,8 @@ from histogan_tf import run_dir, sources
 from histogan_tf.data import images, tiff_blocks
 from histogan_tf.data.blocks import BlockImage
 from histogan_tf.regions import Box
-from trainer import segment_levels, segment_networks, segment_slides
-from trainer.segment_slide import Request
+from trainer import segment_all, segment_levels, segment_networks
+from trainer.segment_slide import SlideItem, SlideRequest
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_the_printed_command_shows_the_result(
 
 def test_another_scale_than_the_slides_is_said_once(slide, capsys):
     def say(mpp):
-        request = Request(
+        request = SlideRequest(
             output="out",
             mpp=mpp,
             window=64,
@@ -102,7 +102,7 @@ def test_another_scale_than_the_slides_is_said_once(slide, capsys):
             outlined=(1,),
             min_object_um2=0.0,
         )
-        segment_slides._checked([slide], request, 2.45)
+        segment_all._checked([slide], SlideItem, request, 2.45)
         return capsys.readouterr().err
 
     quiet = say(None) + say(2.46)
@@ -157,7 +157,7 @@ def test_a_slide_is_read_all_ways_round(segment, slide, random_run, tmp_path):
     reader = network.make()
     seen = reader.surroundings(source, box)
     _, found = reader.labels_and_probabilities(source, box, seen)
-    whole = segment_networks.by_image(run, "segmenter", 8)(image)
+    whole = segment_networks.by_image(run, "segmenter", 8).make()(image)
     np.testing.assert_allclose(found, whole[10:45, 30:77], atol=1e-4)
     found = []
     for views in (1, 8):
@@ -228,7 +228,7 @@ def test_slides_are_told_by_their_format_and_size(
 
     seen = []
     monkeypatch.setattr(
-        segment_slides,
+        segment_all,
         "segment_all",
         lambda paths, *_: seen.append(paths[0].name) or 1,
     )

@@ -66,7 +66,7 @@ def work(monkeypatch):
 
         monkeypatch.setattr(owner, name, counted)
 
-    count(segment_networks, "_reader")
+    count(segment_networks, "_window_reader")
     count(window_read.WindowReader, "labels")
     count(tissue, "find")
     count(pictures, "overlay")
@@ -78,7 +78,7 @@ def work(monkeypatch):
 def each(count):
     """Every kind of work, for so many slides of one window each."""
     names = (
-        "_reader", "labels", "find", "overlay", "feature_collection",
+        "_window_reader", "labels", "find", "overlay", "feature_collection",
         "class_pixels",
     )  # fmt: skip
     return dict.fromkeys(names, count)
@@ -210,8 +210,8 @@ def test_another_slide_of_the_same_name_is_named(
     assert code == 2 and not work
     note = tmp_path / ".out.work" / ".notes" / "b.json"
     line = err.splitlines()[-1]
-    assert line.startswith(f"error: {note}: unfinished work of another slide")
-    assert f"slide b: {slides[1]} there, {other} now" in line
+    assert line.startswith(f"error: {note}: unfinished work of another image")
+    assert f"image b: {slides[1]} there, {other} now" in line
     note.write_text("{")
     code, _, err = segment()
     assert code == 2 and f"{note}: damaged; remove it" in err

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -160,3 +161,77 @@ def test_bad_flags(synthesize, masks, tmp_path, values, message):
     code, _, err = synthesize(**given)
     assert code == 2 and message in err and err.startswith("error: ")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def interrupt(synthesize, monkeypatch):
+    """Runs until the nth PNG is to be written."""
+    whole = images.write_png
+
+    def run(number, **given):
+        calls = []
+
+        def failing(path, image):
+            calls.append(path.name)
+            if len(calls) == number:
+                raise KeyboardInterrupt
+            whole(path, image)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(images, "write_png", failing)
+            code, _, err = synthesize(**given)
+            assert code == 130, err
+
+    return run
+
+
+def contents(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*.png")
+    }
+
+
+@pytest.mark.usefixtures("traced")
+# Each image is two files: in the midst of the second, and after it.
+@pytest.mark.parametrize(("number", "left"), [(4, 3), (5, 2)])
+def test_an_interrupted_command_goes_on(
+    synthesize, masks, interrupt, tmp_path, monkeypatch, number, left
+):
+    out = tmp_path / "out"
+    given = {"masks": masks, "mpp": 2.5, "samples": 2, "stages": True}
+    interrupt(number, output=out, **given)
+    assert not out.exists()
+    code, _, err = synthesize(output=out, **given | {"stages": False})
+    assert code == 2 and "work of another stages: 1 there, 0 now" in err
+    painted, whole = [], canvas.Canvas(None).synthesise
+    monkeypatch.setattr(
+        canvas.Canvas(None),
+        "synthesise",
+        lambda *values: painted.append(values) or whole(*values),
+    )
+    code, text, _ = synthesize(output=out, **given)
+    assert code == 0 and "4 images of 2 masks" in text
+    assert len(painted) == left
+    fresh = tmp_path / "fresh"
+    assert synthesize(output=fresh, **given)[0] == 0
+    assert contents(out) == contents(fresh) and len(contents(out)) == 8
+    assert record(out)["images"] == record(fresh)["images"]
+    assert not [path for path in tmp_path.iterdir() if path.name[0] == "."]
+
+
+@pytest.mark.usefixtures("traced")
+def test_of_a_mask_that_is_gone_nothing_is_published(
+    synthesize, masks, interrupt, tmp_path
+):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a", "b", "c"):
+        source = str(masks).replace("[34]", "3")
+        shutil.copyfile(source, folder / f"{name}.png")
+    given = {"masks": folder, "output": tmp_path / "out", "stages": True}
+    interrupt(5, **given)
+    (folder / "a.png").unlink()
+    assert synthesize(**given)[0] == 0
+    made = {f"{place}{n}_0.png" for n in "bc" for place in ("", "stages/0/")}
+    assert set(contents(tmp_path / "out")) == made

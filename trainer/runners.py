@@ -53,12 +53,6 @@ def chosen(local: Runner, output: str) -> Runner:
     return BeamRunner(tuple(options), pathlib.Path(output).absolute().parent)
 
 
-def check_local(what: str) -> None:
-    """Raises InputError for `what` that only this process does."""
-    if flags.FLAGS.runner != "local":
-        raise InputError(f"--runner {flags.FLAGS.runner}: not with {what}")
-
-
 def command(program: str) -> str:
     """The command line without the flags that say where it runs."""
     words = ["python", "-m", program, *without(sys.argv[1:])]

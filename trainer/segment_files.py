@@ -76,12 +76,6 @@ def write_objects(
         write_text(target, json.dumps(found))
 
 
-def make_folders(folder: pathlib.Path, **wanted: bool) -> None:
-    """Makes a folder for each kind of result that is wanted."""
-    for name in (name for name, asked in wanted.items() if asked):
-        (folder / name).mkdir()
-
-
 def write_probabilities(path: pathlib.Path, shares: "np.ndarray") -> None:
     """Writes float32 [H, W, N] as a TIFF of N pages."""
     import numpy as np

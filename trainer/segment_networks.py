@@ -1,8 +1,9 @@
 """Who segments for `trainer.segment`: the final segmenter or the pyramid.
 
 In: a trained run, the network's name, and in how many ways the final segmenter
-is shown each image (`models/turned.py`). Out: a function that reads whole
-images, or what reads slides by windows.
+is shown each image (`models/turned.py`). Out: what gives a function that reads
+whole images, or one that reads slides by windows; weights are loaded when it is
+asked for it first.
 """
 
 import functools
@@ -10,13 +11,12 @@ import pathlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from trainer.segment_slide import Network
+from trainer.segment_item import Network, Reader
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from histogan_tf.run_dir import RunDir
     from histogan_tf.window_read import WindowReader
+    from trainer.segment_image import ReadImage
 
 SEGMENTER, PYRAMID = "segmenter", "pyramid"
 
@@ -48,37 +48,53 @@ def phases(run: "RunDir", name: str) -> list[str]:
 
     if name == SEGMENTER:
         return [SEGMENTER]
-    return [run_dir.stage_name(k) for k in range(len(run.config().stages))]
+    return run_dir.stage_names(run.config())
 
 
-def by_image(
-    run: "RunDir", name: str, views: int
-) -> Callable[["np.ndarray"], "np.ndarray"]:
-    """Maps uint8 [H, W, 3] to probabilities float32 [H, W, N]."""
+def by_image(run: "RunDir", name: str, views: int) -> "Network[ReadImage]":
+    """Reads whole images."""
+    return _network(run, name, views, _image_reader)
+
+
+def by_window(run: "RunDir", name: str, views: int) -> "Network[WindowReader]":
+    """Reads slides."""
+    return _network(run, name, views, _window_reader)
+
+
+def _network(
+    run: "RunDir",
+    name: str,
+    views: int,
+    load: Callable[[pathlib.Path, str, str, int], Reader],
+) -> Network[Reader]:
+    from histogan_tf import run_dir
+
+    weights = run_dir.weights_hash(run, phases(run, name))
+    identity = {"network": name, "weights_sha256": weights, "views": views}
+    make = functools.partial(load, run.root, name, weights, views)
+    return Network(make, identity, run.config().finest_mpp, run.classes())
+
+
+# Each loads once in a process; `weights` tells trainings apart.
+@functools.lru_cache(maxsize=1)
+def _image_reader(
+    root: pathlib.Path, name: str, weights: str, views: int
+) -> "ReadImage":
     from histogan_tf import canvas, run_dir
     from histogan_tf.models import turned
 
+    del weights
+    run = run_dir.open_run(root)
     if name == PYRAMID:
         whole = canvas.Canvas(run_dir.load_pyramid(run))
         return lambda image: whole.segment(image)[-1]
     return canvas.Reader(turned.shown(run_dir.load_segmenter(run), views))
 
 
-def by_window(run: "RunDir", name: str, views: int) -> Network:
-    """Reads slides; loads its weights when it begins."""
-    from histogan_tf import run_dir
-
-    weights = run_dir.weights_hash(run, phases(run, name))
-    identity = {"network": name, "weights_sha256": weights, "views": views}
-    make = functools.partial(_reader, run.root, name, weights, views)
-    return Network(make, identity, run.config().finest_mpp, run.classes())
-
-
 @functools.lru_cache(maxsize=1)
-def _reader(
+def _window_reader(
     root: pathlib.Path, name: str, weights: str, views: int
 ) -> "WindowReader":
-    """Loads once in a process; `weights` tells trainings apart."""
     from histogan_tf import run_dir, window_read
     from histogan_tf.models import turned
 

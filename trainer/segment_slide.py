@@ -1,25 +1,28 @@
 """One slide or large image in; its label file, overlay, areas and objects out.
 
-In: a slide, who reads it, what is asked for. Out: the files that
-`segment_slides.py` lists, each whole or not there, and the slide's entry of
-segmentation.json. What is there already is not made again: a finished slide
-costs a look at its files, unless its own file has changed since.
+In: what `data/slides.py` opens, and who reads it by windows. Out:
+`masks/<name>.ome.tif` (class ids at the run's finest um/px, 255 beside the
+tissue; pyramidal, in the classes' colours), `overlays/<name>.png` (a
+thumbnail), with a boundary class `instances/<name>.csv` and, as asked,
+`outlines/<name>.geojson` (px of the slide's level 0) and
+`probabilities/<id>_<class>/<name>.ome.tif` (0..255 for 0..1).
+
+Objects are found at the finest level of the labels that has at most 33 million
+pixels, where a pixel is boundary if any of it is; the program and the record
+say at how many um/px. A file that is there already is not made again.
 """
 
 import pathlib
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from histogan_tf import running, work_folder
-from histogan_tf.errors import InputError
-from histogan_tf.files import stem_of
-from trainer import item_notes, large_images, segment_files, segment_levels
+from histogan_tf import running
+from trainer import large_images, segment_files, segment_levels
+from trainer.segment_item import Item, Request, file_state
 
 if TYPE_CHECKING:
     from histogan_tf.data.blocks import BlockImage
-    from histogan_tf.data.classes import ClassTable
     from histogan_tf.data.slides import Slide
     from histogan_tf.data.tissue import Tissue
     from histogan_tf.window_read import WindowReader
@@ -29,84 +32,41 @@ _THUMBNAIL = 2048
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
-    """What is asked for; `mpp` None: what the slides state."""
+class SlideRequest(Request):
+    """What is asked for of slides, beside what is of all images."""
 
-    output: str
-    mpp: float | None
     window: int
     tissue: bool
-    geojson: bool
-    probabilities: bool
-    skip_bad: bool
-    outlined: tuple[int, ...]
-    min_object_um2: float
 
 
 @dataclass(frozen=True)
-class Network:
-    """Who reads: gives the reader; what of it must not change meanwhile."""
+class SlideItem(Item["WindowReader"]):
+    """See the module and `segment_item.py`."""
 
-    make: Callable[[], "WindowReader"]
-    identity: dict[str, Any]
-    finest: float
-    table: "ClassTable"
+    request: SlideRequest
 
+    @staticmethod
+    def look(
+        path: pathlib.Path, request: SlideRequest, finest: float
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Opens a slide, no more."""
+        from histogan_tf.data import scale_notes, slides
 
-@dataclass(frozen=True)
-class SlideWork:
-    """One slide: what of it is made, and where."""
+        with slides.open_slide(path, request.mpp) as slide:
+            coarse = scale_notes.coarse_note(path, slide.mpp, finest)
+            notes = [*filter(None, (slide.scale_note, coarse))]
+            return file_state(path) | {"slide_mpp": slide.mpp}, notes
 
-    path: pathlib.Path
-    folder: pathlib.Path
-    network: Network
-    request: Request
-    state: dict[str, Any]
+    @property
+    def files(self) -> list[pathlib.Path]:
+        """All that is made of it."""
+        made = [self._mask_path, *self._probability_paths.values()]
+        return [*made, self.place("overlays", ".png"), *self.tables]
 
-    def check(self) -> None:
-        """Raises InputError where files of this name are of another slide."""
-        there = self._note.state or self.state
-        if there["file"] != self.state["file"]:
-            raise InputError(
-                f"{self._note.path}: unfinished work of another slide"
-                f" {stem_of(self.path)}: {there['file']} there,"
-                f" {self.state['file']} now; remove this note to make it anew"
-                " or state the same again"
-            )
-
-    def finished(self) -> dict[str, Any] | None:
-        """Its entry of segmentation.json if nothing is left to do."""
-        if self._note.state != self.state:
-            return None
-        whole = all(path.exists() for path in self._files)
-        return self._note.entry if whole else None
-
-    def segment(
+    def make(
         self, reader: "WindowReader", show: running.Inside
     ) -> dict[str, Any]:
-        """Makes its files that are missing; returns its entry.
-
-        Raises:
-          UnreadableError: the slide is damaged.
-          InputError: another process is at it, or the disk is full.
-        """
-        if self._note.state != self.state:
-            self.remove()
-            self._note.write(self.state)
-        entry = self._made(reader, show)
-        self._note.write(self.state, entry)
-        return entry
-
-    def remove(self) -> None:
-        """Takes back what was made of it, and its note at last."""
-        for path in self._files:
-            path.unlink(missing_ok=True)
-            work_folder.remove(work_folder.beside(path))
-        self._note.remove()
-
-    def _made(
-        self, reader: "WindowReader", show: running.Inside
-    ) -> dict[str, Any]:
+        """Makes what is missing; returns the slide's entry."""
         from histogan_tf.data import slides, tiff_blocks
         from histogan_tf.data.blocks import BlockImage
 
@@ -123,8 +83,7 @@ class SlideWork:
             finally:
                 labels.close()
         level = labels.levels[0]
-        return self.state | {
-            "name": stem_of(self.path),
+        return {
             "height": level.height,
             "width": level.width,
             "mpp": self.network.finest,
@@ -133,23 +92,8 @@ class SlideWork:
         }
 
     @property
-    def _note(self) -> item_notes.Note:
-        return item_notes.note(self.folder, stem_of(self.path))
-
-    @property
-    def _files(self) -> list[pathlib.Path]:
-        """All that is made of it."""
-        made = [self._mask_path, *self._probability_paths.values()]
-        made.append(self._place("overlays", ".png"))
-        if self.network.table.boundary:
-            made.append(self._place("instances", ".csv"))
-        if self.request.geojson:
-            made.append(self._place("outlines", ".geojson"))
-        return made
-
-    @property
     def _mask_path(self) -> pathlib.Path:
-        return self._place("masks", ".ome.tif")
+        return self.place("masks", ".ome.tif")
 
     @property
     def _probability_paths(self) -> dict[int, pathlib.Path]:
@@ -158,12 +102,9 @@ class SlideWork:
         wanted = range(len(names)) if self.request.probabilities else ()
         folders = {n: re.sub(r"[^\w.-]", "_", names[n]) for n in wanted}
         return {
-            n: self._place(f"probabilities/{n}_{name}", ".ome.tif")
+            n: self.place(f"probabilities/{n}_{name}", ".ome.tif")
             for n, name in folders.items()
         }
-
-    def _place(self, kind: str, ending: str) -> pathlib.Path:
-        return self.folder / kind / f"{stem_of(self.path)}{ending}"
 
     def _labels(
         self,
@@ -210,28 +151,22 @@ class SlideWork:
         height, width = mask.shape
         image = slide.read_region(0, 0, height, width, mpp)
         shown = pictures.overlay(image, mask, self.network.table.palette())
-        pictures.save(self._place("overlays", ".png"), shown)
+        pictures.save(self.place("overlays", ".png"), shown)
 
     def _objects(self, slide: "Slide", labels: "BlockImage") -> float | None:
         """Outlines and table of the objects; um/px of their mask."""
-        wanted = segment_files.Objects(
-            self.network.table,
-            self.request.outlined,
-            self.request.min_object_um2,
-            self.request.geojson,
-        )
-        boundary = wanted.table.boundary
-        if not (boundary or wanted.outlined):
+        if not self.tables:
             return None
+        boundary = self.network.table.boundary
         edge = boundary.id if boundary else None
         mask, scale = segment_levels.object_mask(labels, _OBJECT_PIXELS, edge)
         mpp = self.network.finest * scale
         segment_files.write_objects(
             self.folder,
-            stem_of(self.path),
+            self.name,
             mask,
             mpp,
-            wanted,
+            self.objects,
             slide.origin,
             slide.mpp,
         )

@@ -16,11 +16,14 @@ class 0.
 
 Masks of more than 4096 x 4096 px at that um/px (or all, with --canvas) become
 pyramidal OME-TIFFs, `<mask>_<seed>.ome.tif`, painted in windows in constant
-memory: no seams, the same pixels whatever the window. The same command goes on
-where it was interrupted. TIFF masks, tiled ones best, are read by windows.
-With --runner beam canvases are spread over Apache Beam's workers; same bytes.
+memory: no seams, the same pixels whatever the window. TIFF masks, tiled ones
+best, are read by windows.
+
+The same command goes on where it was interrupted. With --runner beam images
+are spread over Apache Beam's workers; same bytes.
 """
 
+import functools
 import json
 import pathlib
 from typing import TYPE_CHECKING, Any
@@ -29,7 +32,6 @@ from absl import flags
 
 from histogan_tf import input_files, program, running
 from histogan_tf.errors import InputError
-from histogan_tf.files import stem_of
 from histogan_tf.progress_bar import progress_bar
 from trainer import (
     canvas_masks,
@@ -39,6 +41,8 @@ from trainer import (
     synthesize_canvas,
     unfinished,
 )
+from trainer.synthesize_all import Request, Style, Way, paint_all
+from trainer.synthesize_image import Whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,47 +101,64 @@ flags.mark_flags_as_required(["run_dir", "masks", "output"])
 def main() -> None:
     """Checks all masks, paints them, prints where they are."""
     from histogan_tf import run_dir
-    from histogan_tf.canvas import Canvas
     from histogan_tf.data.images import MASK_EXTENSIONS
-    from histogan_tf.files import atomic_directory, check_free
 
     for name in ("mpp", "style_mpp"):
         input_files.check_scale(name, flags.FLAGS[name].value)
     run = run_dir.open_run(flags.FLAGS.run_dir)
-    stages = range(len(run.config().stages))
-    unfinished.tell(run, map(run_dir.stage_name, stages))
+    unfinished.tell(run, run_dir.stage_names(run.config()))
     endings = (*MASK_EXTENSIONS, *drawn_masks.endings(flags.FLAGS.masks))
     paths = input_files.find(flags.FLAGS.masks, endings)
     reader = mask_reader(run)
-    if canvas_wanted(reader, paths):
-        paint_canvases(run, reader, paths)
+    if not canvas_wanted(reader, paths):
+        coarser = len(run.config().stages) - 1 if flags.FLAGS.stages else 0
+        made = paint(run, reader, paths, Whole(coarser))
+        print(f"{flags.FLAGS.output}: {len(made)} images of {len(paths)} masks")
         return
-    runners.check_local("images; canvases (--canvas) are spread")
+    made = paint(run, reader, paths, canvases())
+    print(f"{flags.FLAGS.output}: {len(made)} canvases of {len(paths)} masks")
+    as_ids, root = flags.FLAGS.class_ids, str(run.root)
+    print(
+        synthesize_canvas.view_line(flags.FLAGS.output, made[0], as_ids, root)
+    )
+
+
+def canvases() -> synthesize_canvas.ByWindows:
+    """How the flags want canvases."""
+    if flags.FLAGS.stages:
+        raise InputError("--stages: canvases have the finest stage alone")
+    window = large_images.checked_window(flags.FLAGS.window)
+    return synthesize_canvas.ByWindows(window, flags.FLAGS.jpeg_quality)
+
+
+def paint(
+    run: "RunDir",
+    reader: canvas_masks.MaskReader,
+    paths: list[pathlib.Path],
+    way: Way,
+) -> list[dict[str, Any]]:
+    """Checks and paints all masks; returns the images' entries."""
+    from histogan_tf.files import check_free
+
     check_free(flags.FLAGS.output)
-    canvas = Canvas(run_dir.load_pyramid(run))
-    read, style = reader.whole, style_source(run)
+    style, made = style_source(run), list[dict[str, Any]]()
     with progress_bar("check") as show:
-        input_files.readable(paths, read, None, show)
+        check = functools.partial(way.check, reader)
+        input_files.readable(paths, check, None, show)
     notes = print_notes(reader, paths)
-    with (
-        atomic_directory(flags.FLAGS.output) as folder,
-        progress_bar("paint") as show,
-    ):
-        made = []
-        total = len(paths) * flags.FLAGS.samples
-        for path in paths:
-            mask = read(path)
-            for seed in range(
-                flags.FLAGS.seed, flags.FLAGS.seed + flags.FLAGS.samples
-            ):
-                name, vector = style(stem_of(path), seed)
-                images = canvas.synthesise(mask, vector, seed)
-                entry = {"mask": str(path), "seed": seed, "style_name": name}
-                entry["style"] = [float(v) for v in vector]
-                made.append(write_images(folder, stem_of(path), images, entry))
-                show(len(made), total, stem_of(path))
-        write_record(folder, run, made, notes)
-    print(f"{flags.FLAGS.output}: {total} images of {len(paths)} masks")
+
+    def record(folder: pathlib.Path, entries: list[dict[str, Any]]) -> None:
+        write_record(folder, run, entries, notes)
+        made.extend(entries)
+
+    request = Request(
+        output=flags.FLAGS.output,
+        first=flags.FLAGS.seed,
+        samples=flags.FLAGS.samples,
+    )
+    runner = runners.chosen(running.here, request.output)
+    paint_all(run, paths, reader, style, request, way, record, runner)
+    return made
 
 
 def print_notes(
@@ -181,42 +202,7 @@ def canvas_wanted(
     return any(reader.large(path) for path in paths)
 
 
-def paint_canvases(
-    run: "RunDir", reader: canvas_masks.MaskReader, paths: list[pathlib.Path]
-) -> None:
-    """Paints by windows; prints where the images are."""
-    if flags.FLAGS.stages:
-        raise InputError("--stages: canvases have the finest stage alone")
-    request = synthesize_canvas.Request(
-        output=flags.FLAGS.output,
-        first=flags.FLAGS.seed,
-        samples=flags.FLAGS.samples,
-        window=large_images.checked_window(flags.FLAGS.window),
-        jpeg=flags.FLAGS.jpeg_quality,
-    )
-    made = list[dict[str, Any]]()
-
-    def record(folder: pathlib.Path, entries: list[dict[str, Any]]) -> None:
-        write_record(folder, run, entries, notes)
-        made.extend(entries)
-
-    notes = print_notes(reader, paths)
-
-    count = synthesize_canvas.paint_all(
-        run,
-        paths,
-        reader,
-        style_source(run),
-        request,
-        record,
-        runners.chosen(running.here, request.output),
-    )
-    print(f"{request.output}: {count} canvases of {len(paths)} masks")
-    as_ids, root = flags.FLAGS.class_ids, str(run.root)
-    print(synthesize_canvas.view_line(request.output, made[0], as_ids, root))
-
-
-def style_source(run: "RunDir") -> synthesize_canvas.Style:
+def style_source(run: "RunDir") -> Style:
     """A function from a mask's name and a seed to a style and its name.
 
     Raises:
@@ -248,26 +234,6 @@ def style_source(run: "RunDir") -> synthesize_canvas.Style:
         return chosen["name"], np.asarray(chosen["style"], np.float32)
 
     return draw
-
-
-def write_images(
-    folder: pathlib.Path,
-    name: str,
-    stages: list["np.ndarray"],
-    entry: dict[str, Any],
-) -> dict[str, Any]:
-    """Writes an image, or one a stage; returns its entry with file names."""
-    from histogan_tf.data import images
-
-    file = f"{name}_{entry['seed']}.png"
-    images.write_png(folder / file, stages[-1])
-    if not flags.FLAGS.stages:
-        return {"file": file} | entry
-    coarser = [f"stages/{stage}/{file}" for stage in range(len(stages) - 1)]
-    for place, image in zip(coarser, stages, strict=False):
-        (folder / place).parent.mkdir(parents=True, exist_ok=True)
-        images.write_png(folder / place, image)
-    return {"file": file, "coarser_stages": coarser} | entry
 
 
 def write_record(

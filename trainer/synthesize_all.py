@@ -1,0 +1,196 @@
+"""Masks in; a folder of their tissue, which appears when all is painted.
+
+In: mask files, or annotations, a style for each of their images, and how they
+are painted: whole (`synthesize_image.py`) or by windows
+(`synthesize_canvas.py`). Out: the folder. Until all is done the images are in
+`.<folder>.work` beside it; the same command goes on there after whatever
+interrupted it, and gives the same bytes. Masks that changed meanwhile are
+painted anew, what is of masks that are gone is dropped; other styles or sizes
+are an error, as a mistyped flag must not cost hours.
+"""
+
+import abc
+import functools
+import pathlib
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from histogan_tf import running, work_folder
+from histogan_tf.files import stem_of
+from histogan_tf.progress_bar import progress_bar
+from trainer import item_notes
+from trainer.canvas_masks import MaskReader
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from histogan_tf.run_dir import RunDir
+
+Style = Callable[[str, int], tuple[str, "np.ndarray"]]
+# What decides an image, as JSON values.
+Job = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is asked for; `first` is the seed of each mask's first image."""
+
+    output: str
+    first: int
+    samples: int
+
+    @property
+    def seeds(self) -> range:
+        """Seeds of each mask's images."""
+        return range(self.first, self.first + self.samples)
+
+
+@dataclass(frozen=True)
+class Way(abc.ABC):
+    """How images are painted; its fields are JSON values."""
+
+    @abc.abstractmethod
+    def files(self, name: str) -> list[str]:
+        """An image's files, the one that it is known by last."""
+
+    @abc.abstractmethod
+    def check(self, reader: MaskReader, path: pathlib.Path) -> None:
+        """Reads all of a mask.
+
+        Raises:
+          InputError: not a mask, damaged, or a value that is no class.
+        """
+
+    @abc.abstractmethod
+    def paint(
+        self,
+        folder: pathlib.Path,
+        root: pathlib.Path,
+        reader: MaskReader,
+        job: Job,
+        show: running.Inside,
+    ) -> None:
+        """Makes the job's files by the run in `root`, each whole."""
+
+
+def paint_all(
+    run: "RunDir",
+    paths: list[pathlib.Path],
+    reader: MaskReader,
+    style: Style,
+    request: Request,
+    way: Way,
+    record: Callable[[pathlib.Path, list[Job]], None],
+    runner: running.Runner = running.here,
+) -> None:
+    """Paints masks, which are checked already.
+
+    Args:
+      run: the trained run.
+      paths: of the masks.
+      reader: opens them.
+      style: gives each image's style by the mask's name and the seed.
+      request: output and seeds.
+      way: how they are painted.
+      record: writes what was made into the folder.
+      runner: where images are painted; all must see the output's folder.
+
+    Raises:
+      InputError: the output is taken, unfinished work there is of other
+        settings, or the disk is full.
+    """
+    from histogan_tf import run_dir
+
+    weights = run_dir.weights_hash(run, run_dir.stage_names(run.config()))
+    jobs = [
+        job | {"weights_sha256": weights}
+        for path in paths
+        for job in _jobs(path, style, reader, request)
+    ]
+    work = asdict(request) | asdict(way) | {"weights": weights}
+    with (
+        work_folder.lasting_directory(request.output, work) as folder,
+        progress_bar("paint") as show,
+    ):
+        _check(folder, way, jobs)
+
+        def tell(images: int, *inside: int) -> None:
+            done, total = inside or (images, len(jobs))
+            show(done, total, job_name(jobs[min(images, len(jobs) - 1)]))
+
+        one = functools.partial(_paint, folder, run.root, reader, way)
+        for place, _ in enumerate(runner(one, jobs, tell)):
+            tell(place + 1)  # each stands in its file
+        _drop_others(folder, way, jobs)
+        record(folder, [_entry(way, job) for job in jobs])
+
+
+def job_name(job: Job) -> str:
+    """What an image's files are named by."""
+    return f"{stem_of(job['mask'])}_{job['seed']}"
+
+
+def _jobs(
+    path: pathlib.Path, style: Style, reader: MaskReader, request: Request
+) -> Iterator[Job]:
+    from histogan_tf.data.manifest import hash_file
+
+    mask = {"mask": str(path), "mask_sha256": hash_file(path)}
+    mask |= reader.describe(path)
+    for seed in request.seeds:
+        name, vector = style(stem_of(path), seed)
+        values = [float(value) for value in vector]
+        yield mask | {"seed": seed, "style_name": name, "style": values}
+
+
+def _check(folder: pathlib.Path, way: Way, jobs: list[Job]) -> None:
+    """Raises InputError if unfinished work differs in more than masks."""
+    for job in jobs:
+        *_, path = _paths(folder, way, job)
+        there = item_notes.note(folder, path.name).state
+        if there:
+            there |= {"mask_sha256": job["mask_sha256"]}
+            work_folder.check_same(there, job, path)
+
+
+def _drop_others(folder: pathlib.Path, way: Way, jobs: list[Job]) -> None:
+    """Removes images, finished or not, that are asked for no more."""
+    wanted = {path for job in jobs for path in _paths(folder, way, job)}
+    wanted.add(folder / work_folder.PLAN)
+    notes = folder / work_folder.NOTES
+    for path in [*folder.rglob("*")]:
+        if path.is_file() and path not in wanted and notes not in path.parents:
+            work_folder.remove(path)
+
+
+def _paths(folder: pathlib.Path, way: Way, job: Job) -> list[pathlib.Path]:
+    return [folder / file for file in way.files(job_name(job))]
+
+
+def _entry(way: Way, job: Job) -> dict[str, Any]:
+    """An image's entry of synthesis.json."""
+    *coarser, file = way.files(job_name(job))
+    return (
+        {"file": file} | ({"coarser_stages": coarser} if coarser else {}) | job
+    )
+
+
+def _paint(
+    folder: pathlib.Path,
+    root: pathlib.Path,
+    reader: MaskReader,
+    way: Way,
+    job: Job,
+    show: running.Inside,
+) -> None:
+    """Paints an image, unless an earlier start has finished it."""
+    paths = _paths(folder, way, job)
+    note = item_notes.note(folder, paths[-1].name)
+    if note.state != job:
+        for path in paths:
+            work_folder.remove(path)
+            work_folder.remove(work_folder.beside(path))
+        note.write(job)
+    if not all(path.exists() for path in paths):
+        way.paint(folder, root, reader, job, show)
