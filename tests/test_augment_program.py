@@ -134,7 +134,7 @@ def test_masks_without_a_known_pixel_are_not_drawn_from(
 def test_no_good_pair(augment, tmp_path):
     code, _, err = augment(count=1, consistency=0.999)
     assert code == 2 and "5 pairs were dropped and none kept" in err
-    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.iterdir())
 
 
 def test_too_few_good_pairs_are_written_all_the_same(
@@ -189,3 +189,54 @@ def test_an_output_that_exists_is_refused_first(augment, tmp_path, here):
 def test_bad_input(augment, values, message):
     code, _, err = augment(**values)
     assert code == 2 and message in err and "Traceback" not in err
+
+
+def contents(folder):
+    """All files; of the record what does not name the folder."""
+    found = {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "manifest.json"
+    }
+    told = json.loads(found.pop("augment.json"))
+    return found | {"pairs": told["pairs"], "dropped": told["dropped_pairs"]}
+
+
+def test_an_interrupted_command_goes_on(augment, tmp_path, monkeypatch):
+    from histogan_tf.canvas import Canvas
+    from histogan_tf.data import images, ingest
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    # The random judge reads 0.06, 0.06, 0.05, 0.06, 0.02 and 0.07.
+    given, whole = {"count": 5, "consistency": 0.04}, images.write_png
+
+    def fifth(path, image):
+        (stop if path.name == "00004.png" else whole)(path, image)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(images, "write_png", fifth)
+        assert augment(**given)[0] == 130
+    assert not (tmp_path / "out").exists()
+    code, _, err = augment(count=5, consistency=0.2)
+    assert code == 2 and "work of another consistency: 0.04 there, 0.2" in err
+    painted, paint = [], Canvas.synthesise
+    monkeypatch.setattr(
+        Canvas, "synthesise", lambda *a: painted.append(a) or paint(*a)
+    )
+    with monkeypatch.context() as patch:
+        # When the records are there already.
+        make = ingest.ingest
+        patch.setattr(ingest, "ingest", lambda *a: stop(make(*a)))
+        assert augment(**given)[0] == 130
+    assert len(painted) == 1
+    assert augment(**given)[0] == 0
+    assert len(painted) == 1
+    assert augment(**given, output=tmp_path / "whole")[0] == 0
+    assert len(painted) == 7
+    made = contents(tmp_path / "out")
+    assert made == contents(tmp_path / "whole") and len(made["pairs"]) == 5
+    assert len(made["dropped"]) == 1
+    assert len(list((tmp_path / "out").iterdir())) == 5
+    assert not [path for path in tmp_path.iterdir() if path.name[0] == "."]

@@ -13,7 +13,8 @@ far are written.
 
 Writes `images/<n>.png`, `masks/<n>.png` (class ids), `records/` (training
 records of the pairs, as trainer.ingest writes them) and `augment.json`: how
-each pair was made, its consistency, and how many were dropped.
+each pair was made, its consistency, and how many were dropped. The same
+command goes on where it was interrupted, and gives the same bytes.
 """
 
 import json
@@ -25,10 +26,10 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from histogan_tf import program
+from histogan_tf import program, work_folder
 from histogan_tf.errors import InputError
 from histogan_tf.progress_bar import progress_bar
-from trainer import augment_masks, unfinished
+from trainer import augment_masks, item_notes, unfinished
 from trainer.augment_masks import Draw
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def main() -> None:
     """Paints pairs until --count are good, writes them and their records."""
     from histogan_tf import run_dir
     from histogan_tf.data import manifest
-    from histogan_tf.files import atomic_directory, check_free
+    from histogan_tf.files import check_free
 
     run = run_dir.open_run(flags.FLAGS.run_dir)
     unfinished.tell(run, [*run_dir.stage_names(run.config()), "judge"])
@@ -86,11 +87,13 @@ def main() -> None:
     with manifest.naming_damage(data):
         work = prepare(run, data)
     with (
-        atomic_directory(flags.FLAGS.output) as folder,
+        work_folder.lasting_directory(
+            flags.FLAGS.output, identity(run, data)
+        ) as folder,
         progress_bar("paint") as show,
     ):
         for kind in ("images", "masks"):
-            (folder / kind).mkdir()
+            (folder / kind).mkdir(exist_ok=True)
         kept, dropped = make_pairs(work, folder, show)
         write_records(folder, run)
         write_summary(folder, run, kept, dropped)
@@ -104,6 +107,18 @@ def main() -> None:
         f"{flags.FLAGS.output}: {len(kept)} pairs kept, {len(dropped)} dropped"
         f" (mean Dice of the judge below {work.least:g})"
     )
+
+
+def identity(run: "RunDir", data: "Manifest") -> dict[str, Any]:
+    """What decides the pairs: the flags, the networks and the records."""
+    from histogan_tf import run_dir
+
+    phases = [*run_dir.stage_names(run.config()), "judge", "segmenter"]
+    names = ("count", "recipes", "consistency", "max_masks", "seed")
+    return {name: flags.FLAGS[name].value for name in names} | {
+        "weights": run_dir.weights_hash(run, phases),
+        "records": data.hash,
+    }
 
 
 def prepare(run: "RunDir", data: "Manifest") -> Work:
@@ -132,6 +147,8 @@ def make_pairs(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Paints pairs until enough are good, or far too many are not.
 
+    What an earlier start has tried is not tried again.
+
     Returns:
       Entries of the pairs that were kept, and of those that were dropped.
 
@@ -142,10 +159,16 @@ def make_pairs(
     kept: list[dict[str, Any]] = []
     dropped: list[dict[str, Any]] = []
     while len(kept) < wanted and len(dropped) <= _PATIENCE * wanted:
-        entry = make_pair(work, folder, len(kept), len(kept + dropped))
+        attempt = len(kept) + len(dropped)
+        note = item_notes.note(folder, f"{attempt:07}")
+        entry = note.entry
+        if entry is None:
+            entry = make_pair(work, folder, len(kept), attempt)
+            note.write({"attempt": attempt}, entry)
         (kept if "file" in entry else dropped).append(entry)
         show(len(kept), wanted, f"{len(dropped)} dropped")
         if not kept and len(dropped) > _PATIENCE * min(wanted, _FIRST):
+            work_folder.remove(folder)  # other flags are wanted next
             raise none_good(dropped)
     return kept, dropped
 
@@ -214,6 +237,7 @@ def write_records(folder: pathlib.Path, run: "RunDir") -> None:
         entry["values"] = [entry["id"]]
     path = folder / "classes.json"
     path.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    work_folder.remove(folder / "records")  # an earlier start may have ended
     ingest.ingest(
         IngestSettings(
             images=str(folder / "images"),

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from histogan_tf import input_files, running
+from histogan_tf import input_files, running, work_folder
 from histogan_tf.errors import InputError, UnreadableError
 from histogan_tf.files import check_free, stem_of
 from histogan_tf.progress_bar import progress_bar
@@ -49,8 +49,6 @@ def segment_all(
         another process is making it, unfinished work there is of other
         settings or of another image of the same name, or the disk is full.
     """
-    from histogan_tf import work_folder
-
     check_free(request.output)
     states, bad = _checked(paths, kind, request, network.finest)
     work = asdict(request) | network.identity
