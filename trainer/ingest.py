@@ -23,7 +23,7 @@ from absl import flags
 from histogan_tf import program
 from histogan_tf.errors import InputError
 from histogan_tf.progress_bar import progress_bar
-from trainer import runners
+from trainer import records_summary, runners
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,7 +100,7 @@ def main() -> None:
         )
     with progress_bar("ingest") as show:
         made, notes = (slides if flags.FLAGS.annotations else tiles)(show)
-    print_summary(made)
+    records_summary.show(made)
     for note in notes:
         print(note)
 
@@ -146,28 +146,6 @@ def values(kind: type, way: str) -> dict[str, Any]:
     return {name: flags.FLAGS[name].value for name in fields} | {
         "command": runners.command("trainer.ingest")
     }
-
-
-def print_summary(manifest: "Manifest") -> None:
-    """Prints what went where, and patients that two splits share."""
-    for name, split in manifest.splits.items():
-        print(
-            f"{name}: {len(split.labelled.images)} labelled,"
-            f" {len(split.unlabelled.images)} unlabelled images"
-        )
-        pixels = manifest.class_pixels(name)
-        shares = (f"{100 * n / max(sum(pixels), 1):.1f} %" for n in pixels)
-        if split.labelled.images:
-            pairs = zip(manifest.classes.names, shares, strict=True)
-            print("  classes: " + ", ".join(" ".join(pair) for pair in pairs))
-        if groups := manifest.groups(name):
-            print(f"  groups: {', '.join(groups)}")
-        shared = set(groups) & set(manifest.groups("train")) - {""}
-        if name != "train" and shared:
-            print(f"  warning: {len(shared)} of them are in train too")
-    for item in manifest.skipped:
-        print(f"skipped {item.file}: {item.reason}")
-    print(f"{manifest.folder}: hash {manifest.hash[:16]}")
 
 
 if __name__ == "__main__":

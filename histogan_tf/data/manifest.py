@@ -96,7 +96,7 @@ class Manifest:
     @property
     def hash(self) -> str:
         """SHA-256 over the shards' hashes, in hexadecimal."""
-        shards = sorted(self._shards(), key=lambda shard: shard.file)
+        shards = sorted(self.shards(), key=lambda shard: shard.file)
         lines = "".join(f"{shard.sha256}\n" for shard in shards)
         return hashlib.sha256(lines.encode()).hexdigest()
 
@@ -146,7 +146,8 @@ class Manifest:
             "skipped": [dataclasses.asdict(item) for item in self.skipped],
         }
 
-    def _shards(self) -> list[Shard]:
+    def shards(self) -> list[Shard]:
+        """All shards, by split and kind."""
         return [
             shard
             for split in self.splits.values()
@@ -181,7 +182,7 @@ def load(folder: str | Place) -> Manifest:
         raise InputError(f"{path}: damaged: {error!r}") from error
     if manifest.hash != data["hash"]:
         raise InputError(f"{path}: damaged: hash does not fit its shards")
-    for shard in manifest._shards():
+    for shard in manifest.shards():
         _check_size(folder / shard.file, shard)
     return manifest
 
@@ -192,7 +193,7 @@ def verify(manifest: Manifest) -> None:
     Raises:
       InputError: names the first shard that differs.
     """
-    for shard in manifest._shards():
+    for shard in manifest.shards():
         path = manifest.folder / shard.file
         _check_size(path, shard)
         found = hash_file(path)
