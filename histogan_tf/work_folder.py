@@ -15,9 +15,9 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
-from histogan_tf import locks
+from histogan_tf import files, locks
 from histogan_tf.errors import BusyError, InputError
-from histogan_tf.files import atomic_write, check_free, named, sync
+from histogan_tf.files import atomic_write, named, sync
 
 PLAN = "plan.json"
 # In a work folder: what only a resumption needs; never published.
@@ -98,6 +98,19 @@ def remove(path: pathlib.Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def give_up(folder: pathlib.Path) -> None:
+    """Removes work that is not to be continued, whenever it is killed."""
+    # First: notes without a plan would pass for those of other work.
+    remove(folder / NOTES)
+    remove(folder)
+
+
+def check_free(target: str | os.PathLike) -> None:
+    """As `files.check_free`, before long work; its end may be unfinished."""
+    if not (pathlib.Path(target) / PLAN).exists():
+        files.check_free(target)
+
+
 @contextlib.contextmanager
 def lasting_directory(
     target: str | os.PathLike, identity: dict[str, Any]
@@ -114,10 +127,21 @@ def lasting_directory(
     target = pathlib.Path(target)
     folder = beside(target)
     with alone(folder, f"{target} is being made"):
-        check_free(target)
+        _take_back(folder, target, identity)
+        files.check_free(target)
         claim(folder, identity)
         yield folder
         _publish(folder, target)
+
+
+def _take_back(
+    folder: pathlib.Path, target: pathlib.Path, identity: dict[str, Any]
+) -> None:
+    """Undoes a `_publish` of the same work that was killed half-way."""
+    with contextlib.suppress(OSError, ValueError):
+        there = json.loads((target / PLAN).read_text(encoding="utf-8"))
+        if there == json.loads(json.dumps(identity)) and not folder.exists():
+            os.replace(target, folder)
 
 
 def _publish(folder: pathlib.Path, target: pathlib.Path) -> None:

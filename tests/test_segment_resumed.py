@@ -8,7 +8,7 @@ import shutil
 import pytest
 from programs import run_program
 
-from histogan_tf import rescale
+from histogan_tf import rescale, run_dir
 from trainer import segment_files, segment_image, segment_networks
 
 
@@ -102,7 +102,7 @@ def names(letters):
     return every | {"areas.csv", "images"}
 
 
-# In the midst of b, whose mask stands there, and when all are finished.
+# In b, whose mask stands there by then; in c; and when all are finished.
 @pytest.mark.parametrize(
     ("name", "number", "left"),
     [
@@ -132,8 +132,10 @@ def test_images_that_change_go_or_come(
 ):
     interrupt("write_areas", 1)
     (folder / "b.png").rename(folder / "d.png")
+    # As tar restores it: of the old time, whatever is in it.
+    then = (folder / "a.png").stat().st_mtime_ns
     shutil.copyfile(folder / "c.png", folder / "a.png")
-    os.utime(folder / "a.png", ns=(5, 5))
+    os.utime(folder / "a.png", ns=(then, then))
     del reads[:]
     assert segment()[0] == 0
     assert len(reads) == 2
@@ -148,7 +150,7 @@ def test_other_settings_are_refused(segment, interrupt, tmp_path):
     code, _, err = segment(mpp=5)
     assert code == 2 and "work of another mpp: 2.5 there, 5.0 now" in err
     code, _, err = segment(canvas=True)
-    assert code == 2 and "unfinished work of another tissue" in err
+    assert code == 2 and "work of another canvas: False there, True now" in err
     assert segment()[0] == 0
 
 
@@ -163,12 +165,17 @@ def test_an_output_that_is_taken_costs_no_look_at_images(
 
 
 def test_a_network_is_loaded_once_and_only_to_read(
-    segment, interrupt, monkeypatch
+    segment, interrupt, monkeypatch, tmp_path
 ):
     interrupt("write_areas", 1)
-    loads = []
+    segment_networks._image_reader.cache_clear()
+    loads, load = [], run_dir.load_segmenter
     monkeypatch.setattr(
-        segment_networks, "_image_reader", lambda *values: loads.append(values)
+        run_dir,
+        "load_segmenter",
+        lambda *values: loads.append(values) or load(*values),
     )
     assert segment()[0] == 0
     assert not loads
+    assert segment(output=tmp_path / "fresh")[0] == 0
+    assert len(loads) == 1

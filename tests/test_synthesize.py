@@ -10,6 +10,7 @@ from programs import run_program
 
 from histogan_tf import canvas, rescale, run_dir
 from histogan_tf.data import images
+from trainer import canvas_masks, synthesize_image
 
 
 @pytest.fixture
@@ -27,6 +28,9 @@ def synthesize(random_run, capsys, monkeypatch):
 def traced(random_canvas, monkeypatch):
     """Spares the program the tracing of a graph that is traced already."""
     monkeypatch.setattr(canvas, "Canvas", lambda pyramid: random_canvas)
+    synthesize_image._canvas.cache_clear()
+    yield
+    synthesize_image._canvas.cache_clear()
 
 
 @pytest.fixture
@@ -196,7 +200,14 @@ def contents(folder):
 # Each image is two files: in the midst of the second, and after it.
 @pytest.mark.parametrize(("number", "left"), [(4, 3), (5, 2)])
 def test_an_interrupted_command_goes_on(
-    synthesize, masks, interrupt, tmp_path, monkeypatch, number, left
+    synthesize,
+    masks,
+    interrupt,
+    random_canvas,
+    tmp_path,
+    monkeypatch,
+    number,
+    left,
 ):
     out = tmp_path / "out"
     given = {"masks": masks, "mpp": 2.5, "samples": 2, "stages": True}
@@ -204,9 +215,11 @@ def test_an_interrupted_command_goes_on(
     assert not out.exists()
     code, _, err = synthesize(output=out, **given | {"stages": False})
     assert code == 2 and "work of another stages: 1 there, 0 now" in err
-    painted, whole = [], canvas.Canvas(None).synthesise
+    code, _, err = synthesize(output=out, **given, class_ids=True)
+    assert code == 2 and "work of another class_ids: False there" in err
+    painted, whole = [], random_canvas.synthesise
     monkeypatch.setattr(
-        canvas.Canvas(None),
+        random_canvas,
         "synthesise",
         lambda *values: painted.append(values) or whole(*values),
     )
@@ -235,3 +248,18 @@ def test_of_a_mask_that_is_gone_nothing_is_published(
     assert synthesize(**given)[0] == 0
     made = {f"{place}{n}_0.png" for n in "bc" for place in ("", "stages/0/")}
     assert set(contents(tmp_path / "out")) == made
+
+
+@pytest.mark.usefixtures("traced")
+def test_a_mask_is_read_once_for_all_seeds(
+    synthesize, masks, tmp_path, monkeypatch
+):
+    read, whole = [], canvas_masks.MaskReader.whole
+    monkeypatch.setattr(
+        canvas_masks.MaskReader,
+        "whole",
+        lambda self, path: read.append(path) or whole(self, path),
+    )
+    given = {"masks": str(masks).replace("[34]", "3"), "samples": 3}
+    assert synthesize(**given, output=tmp_path / "out", mpp=2.5)[0] == 0
+    assert len(read) == 2  # when it is checked, and to paint

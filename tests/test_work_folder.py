@@ -135,3 +135,58 @@ def test_a_target_that_is_taken(tmp_path):
         work_folder.lasting_directory(tmp_path / "out", {}),
     ):
         pass
+
+
+@pytest.mark.parametrize("at", ["remove", "sync"])
+def test_a_kill_after_the_folder_has_its_name(tmp_path, monkeypatch, at):
+    target, identity = tmp_path / "out", {"sizes": (1, 2)}
+
+    def killed(path):
+        if at == "remove" or path == target:
+            raise KeyboardInterrupt
+
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(KeyboardInterrupt),
+        work_folder.lasting_directory(target, identity) as folder,
+    ):
+        (folder / "one").write_text("1")
+        (folder / work_folder.NOTES).mkdir()
+        patch.setattr(work_folder, at, killed)
+    if at == "sync":  # nothing was left to do
+        assert {path.name for path in target.iterdir()} == {"one"}
+        with pytest.raises(InputError, match="out: exists already"):
+            work_folder.check_free(target)
+        return
+    assert (target / work_folder.NOTES).exists()
+    work_folder.check_free(target)
+    with (
+        pytest.raises(InputError, match="out: exists already"),
+        work_folder.lasting_directory(target, {"sizes": (1, 3)}),
+    ):
+        pass
+    assert (target / "one").exists()  # and stays, as it is not this work's
+    with work_folder.lasting_directory(target, identity) as folder:
+        assert (folder / "one").read_text() == "1"
+    assert {path.name for path in target.iterdir()} == {"one"}
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_work_that_is_given_up_opens_its_notes_to_no_other(
+    tmp_path, monkeypatch
+):
+    target, remove = tmp_path / "out", work_folder.remove
+
+    def killed(path):
+        remove(path)
+        raise KeyboardInterrupt
+
+    with (
+        pytest.raises(KeyboardInterrupt),
+        work_folder.lasting_directory(target, {"style": 1}) as folder,
+    ):
+        (folder / work_folder.NOTES).mkdir()
+        monkeypatch.setattr(work_folder, "remove", killed)
+        work_folder.give_up(folder)
+    assert (folder / work_folder.PLAN).exists()
+    assert not (folder / work_folder.NOTES).exists()

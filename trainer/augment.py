@@ -78,12 +78,11 @@ def main() -> None:
     """Paints pairs until --count are good, writes them and their records."""
     from histogan_tf import run_dir
     from histogan_tf.data import manifest
-    from histogan_tf.files import check_free
 
     run = run_dir.open_run(flags.FLAGS.run_dir)
     unfinished.tell(run, [*run_dir.stage_names(run.config()), "judge"])
     data = manifest.load(flags.FLAGS.data)
-    check_free(flags.FLAGS.output)
+    work_folder.check_free(flags.FLAGS.output)
     with manifest.naming_damage(data):
         work = prepare(run, data)
     with (
@@ -168,7 +167,7 @@ def make_pairs(
         (kept if "file" in entry else dropped).append(entry)
         show(len(kept), wanted, f"{len(dropped)} dropped")
         if not kept and len(dropped) > _PATIENCE * min(wanted, _FIRST):
-            work_folder.remove(folder)  # other flags are wanted next
+            work_folder.give_up(folder)  # other flags are wanted next
             raise none_good(dropped)
     return kept, dropped
 

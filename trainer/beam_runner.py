@@ -8,7 +8,8 @@ A worker works in the folder that the program was started in, so that paths mean
 the same, and with the same settings of TensorFlow. An item that fails with
 bad input fails the run, as it does here; Beam tries again what failed
 otherwise. A result is written whole, so twice does no harm; while a first
-attempt that Beam has given up still writes, the second waits for it.
+attempt that Beam has given up still writes a slide or canvas, the second waits
+for it.
 """
 
 import contextlib

@@ -1,9 +1,10 @@
-"""What unfinished work knows of its slides, or canvases.
+"""What unfinished work knows of its items: images, canvases, attempts.
 
 In: the work folder, an item's name, its state and, when it is finished, its
 entry of the program's record. Out: `.notes/<name>.json` in that folder, which
-is not published. The state is written before the item's first file, so that no
-file there is of an unknown item; the entry after its last.
+is not published. Where an item may change meanwhile, the state is written
+before its first file, so that no file there is of an unknown item; the entry is
+written after its last.
 """
 
 import json

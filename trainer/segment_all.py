@@ -16,7 +16,7 @@ from typing import Any
 
 from histogan_tf import input_files, running, work_folder
 from histogan_tf.errors import InputError, UnreadableError
-from histogan_tf.files import check_free, stem_of
+from histogan_tf.files import stem_of
 from histogan_tf.progress_bar import progress_bar
 from trainer import item_notes
 from trainer.segment_item import Item, Network, Request
@@ -49,9 +49,10 @@ def segment_all(
         another process is making it, unfinished work there is of other
         settings or of another image of the same name, or the disk is full.
     """
-    check_free(request.output)
+    work_folder.check_free(request.output)
     states, bad = _checked(paths, kind, request, network.finest)
-    work = asdict(request) | network.identity
+    work = asdict(request) | network.identity | {"canvas": kind.canvas}
+    work["classes"] = network.table.to_json()
     # An image that turns out to be damaged may be left out afterwards.
     del work["skip_bad"]
     with (

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from histogan_tf import running
 from histogan_tf.errors import InputError
 from trainer import segment_files
-from trainer.segment_item import Item, Request, file_state
+from trainer.segment_item import Item, Request
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,12 +27,15 @@ ReadImage = Callable[["np.ndarray"], "np.ndarray"]
 class ImageItem(Item[ReadImage]):
     """See the module and `segment_item.py`."""
 
+    canvas = False
+
     @staticmethod
     def look(
         path: pathlib.Path, request: Request, finest: float
     ) -> tuple[dict[str, Any], list[str]]:
         """Decodes all of an image."""
         from histogan_tf.data import images, scale_notes
+        from histogan_tf.data.manifest import hash_file
 
         images.read_image(path)
         mpp = request.mpp or images.read_mpp(path)
@@ -41,7 +44,8 @@ class ImageItem(Item[ReadImage]):
                 f"{path}: no um/px in the file; state it with --mpp"
             )
         notes = scale_notes.file_notes(path, request.mpp, finest)
-        return file_state(path) | {"mpp": mpp}, notes
+        state = {"file": str(path), "sha256": hash_file(path), "mpp": mpp}
+        return state, notes
 
     @property
     def files(self) -> list[pathlib.Path]:

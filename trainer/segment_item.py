@@ -10,7 +10,7 @@ import abc
 import pathlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from histogan_tf import running, work_folder
 from histogan_tf.errors import InputError
@@ -51,6 +51,9 @@ class Network(Generic[Reader]):
 class Item(abc.ABC, Generic[Reader]):
     """One image: what of it is made, and where."""
 
+    # Whether images are read by windows.
+    canvas: ClassVar[bool]
+
     folder: pathlib.Path
     network: Network[Reader]
     request: Request
@@ -63,7 +66,7 @@ class Item(abc.ABC, Generic[Reader]):
     ) -> tuple[dict[str, Any], list[str]]:
         """An image's state, and notes on its scale.
 
-        The state is `file_state`'s and what else decides its results.
+        The state has the "file", and what tells it from another file there.
 
         Raises:
           UnreadableError: the image is damaged or of another format.
@@ -77,7 +80,10 @@ class Item(abc.ABC, Generic[Reader]):
 
     @abc.abstractmethod
     def make(self, reader: Reader, show: running.Inside) -> dict[str, Any]:
-        """Makes its files that are missing; returns its entry.
+        """Makes its files, at least those that are missing.
+
+        Returns:
+          What its entry says beside its state and name.
 
         Raises:
           UnreadableError: the image is damaged.
@@ -122,11 +128,11 @@ class Item(abc.ABC, Generic[Reader]):
         return self._note.entry if whole else None
 
     def segment(self, reader: Reader, show: running.Inside) -> dict[str, Any]:
-        """Makes its files that are missing; returns its entry.
+        """Makes its files; returns its entry.
 
         Raises:
           UnreadableError: the image is damaged.
-          InputError: another process is at it, or the disk is full.
+          InputError: another process is at a slide, or the disk is full.
         """
         if self._note.state != self.state:
             self.remove()
@@ -159,14 +165,3 @@ class Item(abc.ABC, Generic[Reader]):
     @property
     def _note(self) -> item_notes.Note:
         return item_notes.note(self.folder, self.name)
-
-
-def file_state(path: pathlib.Path) -> dict[str, Any]:
-    """What tells a file from another, or from itself before a change."""
-    found = path.stat()
-    # Not its hash: slides have gigabytes.
-    return {
-        "file": str(path),
-        "bytes": found.st_size,
-        "changed_ns": found.st_mtime_ns,
-    }

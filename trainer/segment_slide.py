@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from histogan_tf import running
 from trainer import large_images, segment_files, segment_levels
-from trainer.segment_item import Item, Request, file_state
+from trainer.segment_item import Item, Request
 
 if TYPE_CHECKING:
     from histogan_tf.data.blocks import BlockImage
@@ -43,6 +43,8 @@ class SlideRequest(Request):
 class SlideItem(Item["WindowReader"]):
     """See the module and `segment_item.py`."""
 
+    canvas = True
+
     request: SlideRequest
 
     @staticmethod
@@ -55,7 +57,15 @@ class SlideItem(Item["WindowReader"]):
         with slides.open_slide(path, request.mpp) as slide:
             coarse = scale_notes.coarse_note(path, slide.mpp, finest)
             notes = [*filter(None, (slide.scale_note, coarse))]
-            return file_state(path) | {"slide_mpp": slide.mpp}, notes
+            found = path.stat()
+            # Not its hash: slides have gigabytes.
+            state = {
+                "file": str(path),
+                "bytes": found.st_size,
+                "changed_ns": found.st_mtime_ns,
+                "slide_mpp": slide.mpp,
+            }
+            return state, notes
 
     @property
     def files(self) -> list[pathlib.Path]:

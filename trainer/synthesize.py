@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from histogan_tf import input_files, program, running
+from histogan_tf import input_files, program, running, work_folder
 from histogan_tf.errors import InputError
 from histogan_tf.progress_bar import progress_bar
 from trainer import (
@@ -42,7 +42,7 @@ from trainer import (
     unfinished,
 )
 from trainer.synthesize_all import Request, Style, Way, paint_all
-from trainer.synthesize_image import Whole
+from trainer.synthesize_image import AtOnce
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,7 +112,7 @@ def main() -> None:
     reader = mask_reader(run)
     if not canvas_wanted(reader, paths):
         coarser = len(run.config().stages) - 1 if flags.FLAGS.stages else 0
-        made = paint(run, reader, paths, Whole(coarser))
+        made = paint(run, reader, paths, AtOnce(coarser))
         print(f"{flags.FLAGS.output}: {len(made)} images of {len(paths)} masks")
         return
     made = paint(run, reader, paths, canvases())
@@ -138,9 +138,10 @@ def paint(
     way: Way,
 ) -> list[dict[str, Any]]:
     """Checks and paints all masks; returns the images' entries."""
-    from histogan_tf.files import check_free
+    from histogan_tf import run_dir
 
-    check_free(flags.FLAGS.output)
+    work_folder.check_free(flags.FLAGS.output)
+    weights = run_dir.weights_hash(run, run_dir.stage_names(run.config()))
     style, made = style_source(run), list[dict[str, Any]]()
     with progress_bar("check") as show:
         check = functools.partial(way.check, reader)
@@ -153,11 +154,12 @@ def paint(
 
     request = Request(
         output=flags.FLAGS.output,
+        class_ids=flags.FLAGS.class_ids,
         first=flags.FLAGS.seed,
         samples=flags.FLAGS.samples,
     )
     runner = runners.chosen(running.here, request.output)
-    paint_all(run, paths, reader, style, request, way, record, runner)
+    paint_all(run, paths, reader, style, request, way, weights, record, runner)
     return made
 
 

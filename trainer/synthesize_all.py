@@ -14,7 +14,7 @@ import functools
 import pathlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from histogan_tf import running, work_folder
 from histogan_tf.files import stem_of
@@ -34,9 +34,14 @@ Job = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is asked for; `first` is the seed of each mask's first image."""
+    """What is asked for.
+
+    `first` is the seed of each mask's first image; `class_ids` says that masks
+    hold ids, not the values of classes.json.
+    """
 
     output: str
+    class_ids: bool
     first: int
     samples: int
 
@@ -49,6 +54,9 @@ class Request:
 @dataclass(frozen=True)
 class Way(abc.ABC):
     """How images are painted; its fields are JSON values."""
+
+    # Whether by windows.
+    canvas: ClassVar[bool]
 
     @abc.abstractmethod
     def files(self, name: str) -> list[str]:
@@ -81,6 +89,7 @@ def paint_all(
     style: Style,
     request: Request,
     way: Way,
+    weights: str,
     record: Callable[[pathlib.Path, list[Job]], None],
     runner: running.Runner = running.here,
 ) -> None:
@@ -93,6 +102,7 @@ def paint_all(
       style: gives each image's style by the mask's name and the seed.
       request: output and seeds.
       way: how they are painted.
+      weights: `run_dir.weights_hash` of the run's stages.
       record: writes what was made into the folder.
       runner: where images are painted; all must see the output's folder.
 
@@ -100,15 +110,13 @@ def paint_all(
       InputError: the output is taken, unfinished work there is of other
         settings, or the disk is full.
     """
-    from histogan_tf import run_dir
-
-    weights = run_dir.weights_hash(run, run_dir.stage_names(run.config()))
     jobs = [
         job | {"weights_sha256": weights}
         for path in paths
         for job in _jobs(path, style, reader, request)
     ]
     work = asdict(request) | asdict(way) | {"weights": weights}
+    work |= {"canvas": way.canvas, "classes": run.classes().to_json()}
     with (
         work_folder.lasting_directory(request.output, work) as folder,
         progress_bar("paint") as show,

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 class ByWindows(Way):
     """Canvases: the side of their windows, and JPEG's quality (0: none)."""
 
+    canvas = True
+
     window: int
     jpeg: int
 

@@ -14,12 +14,16 @@ from trainer.canvas_masks import MaskReader
 from trainer.synthesize_all import Job, Way, job_name
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from histogan_tf.canvas import Canvas
 
 
 @dataclass(frozen=True)
-class Whole(Way):
-    """Images at once; `stages` is how many coarser ones are written too."""
+class AtOnce(Way):
+    """Whole images; `stages` is how many coarser ones are written too."""
+
+    canvas = False
 
     stages: int
 
@@ -44,7 +48,7 @@ class Whole(Way):
         from histogan_tf.data import images
 
         del show  # it is one step
-        mask = reader.whole(pathlib.Path(job["mask"]))
+        mask = _mask(reader, pathlib.Path(job["mask"]), job["mask_sha256"])
         canvas = _canvas(root, job["weights_sha256"])
         *coarser, finest = canvas.synthesise(mask, job["style"], job["seed"])
         files = self.files(job_name(job))
@@ -53,6 +57,13 @@ class Whole(Way):
         ):
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             images.write_png(folder / file, image)
+
+
+@functools.lru_cache(maxsize=1)
+def _mask(reader: MaskReader, path: pathlib.Path, sha256: str) -> "np.ndarray":
+    """Reads once for all seeds; of annotations it may take seconds."""
+    del sha256  # tells a mask from what its file was
+    return reader.whole(path)
 
 
 @functools.lru_cache(maxsize=1)
