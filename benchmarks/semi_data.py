@@ -16,7 +16,7 @@ import pathlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from histogan_tf.data import ingest, manifest, pairs, splits
+from histogan_tf.data import groups, ingest, manifest, pairs, splits
 from histogan_tf.data.ingest_settings import IngestSettings
 from histogan_tf.data.manifest import Manifest
 from histogan_tf.data.pairs import ImageFiles
@@ -68,7 +68,7 @@ def glas_fold_without_validation(
 def gleason_fold(data: pathlib.Path, labels: int | None, seed: int) -> Fold:
     """Tile `seed` (modulo 8) is the test; labels are drawn from the others."""
     tiles = pairs.pair(
-        str(data / "images"), str(data / "masks"), pairs.no_groups
+        str(data / "images"), str(data / "masks"), groups.no_groups
     )
     test = tiles.pop(seed % len(tiles))
     return _drawn(tiles, [], [test], labels, seed)
@@ -78,7 +78,7 @@ def patients(data: pathlib.Path) -> Callable[[str], str] | None:
     """The patient of an image of GlaS by its name; None of other sets."""
     if not (data / "Grade.csv").is_file():
         return None
-    group_of = pairs.group_by_table(data / "Grade.csv", "patient ID")
+    group_of = groups.group_by_table(data / "Grade.csv", "patient ID")
     return lambda name: group_of(pathlib.Path(name))
 
 

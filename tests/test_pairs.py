@@ -2,7 +2,7 @@
 
 import pytest
 
-from histogan_tf.data import pairs
+from histogan_tf.data import groups, pairs
 from histogan_tf.errors import InputError
 
 
@@ -16,7 +16,7 @@ def folder(tmp_path):
 
 
 def pair(folder, **more):
-    arguments = {"suffix": "_x", "group_of": pairs.no_groups} | more
+    arguments = {"suffix": "_x", "group_of": groups.no_groups} | more
     return pairs.pair(str(folder / "i"), str(folder / "m"), **arguments)
 
 
@@ -40,12 +40,12 @@ def test_names_from_a_mac_pair_with_composed_ones(tmp_path):
     table = tmp_path / "groups.csv"
     table.write_text(f"image,Scha\u0308del\n{two}.png,seven\n")
     (found,) = pair(
-        tmp_path, group_of=pairs.group_by_table(table, "Sch\u00e4del")
+        tmp_path, group_of=groups.group_by_table(table, "Sch\u00e4del")
     )
     assert found.name == one and found.group == "seven"
     assert found.image.name == f"{two}.png"  # the file itself stays
     assert found.mask.name == f"{one}_x.png"
-    assert pairs.group_by_pattern("^(Pra\u0308)")(found.image) == "Pr\u00e4"
+    assert groups.group_by_pattern("^(Pra\u0308)")(found.image) == "Pr\u00e4"
 
 
 def test_ome_is_a_part_of_the_ending(tmp_path):
@@ -56,7 +56,7 @@ def test_ome_is_a_part_of_the_ending(tmp_path):
     found = pairs.pair(
         str(tmp_path / "i"),
         str(tmp_path / "m"),
-        pairs.no_groups,
+        groups.no_groups,
         kinds=((".svs", ".tif"), (".geojson", ".tif")),
     )
     assert [(s.name, s.mask.name) for s in found] == [
@@ -91,13 +91,13 @@ def test_images_and_masks_in_one_folder(tmp_path, monkeypatch):
     (tmp_path / "o").mkdir()
     monkeypatch.chdir(tmp_path)
     for images in (str(tmp_path), "*.png", f"{tmp_path}/o/../*.png"):
-        found = pairs.pair(images, "*_m.png", pairs.no_groups, "_m")
+        found = pairs.pair(images, "*_m.png", groups.no_groups, "_m")
         assert [(s.image.name, s.mask.name) for s in found] == [
             ("a.png", "a_m.png"),
             ("b.png", "b_m.png"),
         ]
     with pytest.raises(InputError, match=r"all 4 files .* as masks too"):
-        pairs.pair("*.png", "*", pairs.no_groups)
+        pairs.pair("*.png", "*", groups.no_groups)
 
 
 def test_instances_may_be_the_masks(folder):
@@ -137,80 +137,14 @@ def test_empty_folder_and_missing_instances(folder):
 
 def test_one_file_for_two_purposes(folder):
     labelled = pair(folder)
-    other = pairs.unlabelled(str(folder / "i"), pairs.no_groups)
+    other = pairs.unlabelled(str(folder / "i"), groups.no_groups)
     pairs.check_distinct(labelled)
     with pytest.raises(InputError, match=r"a\.png: given twice"):
         pairs.check_distinct(labelled + other)
 
 
-def test_group_by_pattern(tmp_path):
-    group_of = pairs.group_by_pattern(r"p(\d+)_")
-    assert group_of(tmp_path / "tile_p12_3.png") == "12"
-    with pytest.raises(InputError, match=r"x\.png.*does not match 'x'"):
-        group_of(tmp_path / "x.png")
-    # No name, no patient: such images would part among train and validation.
-    group_of = pairs.group_by_pattern(r"^([A-Z]*)\d")
-    with pytest.raises(InputError, match=r"7\.png: .* finds no patient in '7'"):
-        group_of(tmp_path / "7.png")
-
-
-@pytest.mark.parametrize(
-    ("pattern", "message"),
-    [("(", "unterminated"), ("abc", "capture group")],
-)
-def test_bad_patterns(pattern, message):
-    with pytest.raises(InputError, match=message):
-        pairs.group_by_pattern(pattern)
-
-
-def table(tmp_path, text):
-    path = tmp_path / "t.csv"
-    path.write_text(text)
-    return path
-
-
-@pytest.mark.parametrize(
-    "name", ["a", "a.svs", "a.MRXS", "a.ome.tif", "a.ome.tiff", "a.png"]
-)
-def test_tables_may_name_slides_by_their_files(tmp_path, name):
-    path = table(tmp_path, f"slide,p\n{name},seven\n")
-    group_of = pairs.group_by_table(path, "p")
-    assert group_of(tmp_path / name) == group_of(tmp_path / "a.svs") == "seven"
-
-
-def test_group_by_table(tmp_path):
-    path = table(tmp_path, "name, patient ID ,x\na, 4,\nb.png ,5,\n\n")
-    group_of = pairs.group_by_table(path, "patient ID")
-    assert group_of(tmp_path / "a.png") == "4"
-    assert group_of(tmp_path / "b.tif") == "5"
-    with pytest.raises(InputError, match=r"c\.png: not named in --groups"):
-        group_of(tmp_path / "c.png")
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "its columns are"),
-        ("name,other\na,1\n", "'p'; its columns are name, other"),
-        ("name;p\na;1,5\n", "one column, 'name;p'; commas are needed"),
-        ("name\tp\na\t1\n", r"one column, 'name\\tp'; commas are needed"),
-        ("name,p\na\n", "row 2 has 1 cells"),
-        ("name,p\na,\n", "a: column 'p' is ''"),
-        ("name,p\na,1\na,2\n", "a: column 'p' is '2'"),
-    ],
-)
-def test_bad_tables(tmp_path, text, message):
-    with pytest.raises(InputError, match=message):
-        pairs.group_by_table(table(tmp_path, text), "p")
-
-
-def test_missing_table(tmp_path):
-    with pytest.raises(InputError, match=r"no\.csv: No such file"):
-        pairs.group_by_table(tmp_path / "no.csv", "p")
-
-
 def test_real_grades(real_data):
-    group_of = pairs.group_by_table(real_data / "glas/Grade.csv", "patient ID")
+    group_of = groups.group_by_table(real_data / "glas/Grade.csv", "patient ID")
     found = pairs.pair(
         str(real_data / "glas/images/train_*.png"),
         str(real_data / "glas/labels/train_*.png"),
@@ -219,3 +153,83 @@ def test_real_grades(real_data):
     )
     assert len(found) == 85
     assert len({source.group for source in found}) == 15
+
+
+@pytest.fixture
+def cases(tmp_path):
+    """Two patients, whose tiles have the same names."""
+
+    def make(*names):
+        for name in names:
+            path = tmp_path / "cases" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        return str(tmp_path / "cases")
+
+    make(
+        *(f"p1/images/t{n}.png" for n in (1, 2)),
+        *(f"p2/images/t{n}.png" for n in (1, 3)),
+        *(f"p1/masks/t{n}_m.png" for n in (1, 2)),
+        *(f"p2/masks/t{n}_m.png" for n in (1, 3)),
+    )
+    return make
+
+
+@pytest.mark.parametrize(
+    ("images", "masks"),
+    [
+        ("*/images/*.png", "*/masks/*.png"),
+        ("p[12]/images/t*.png", "*/masks/*"),
+        ("**/images/*.png", "**/masks/*.png"),
+    ],
+)
+def test_folders_tell_files_of_one_name_apart(cases, images, masks):
+    folder = cases()
+    found = pairs.pair(
+        f"{folder}/{images}",
+        f"{folder}/{masks}",
+        groups.group_by_pattern("cases/(p.)/"),
+        "_m",
+        f"{folder}/{masks}",
+    )
+    got = [
+        (s.image.parts[-3], s.name, *s.mask.parts[-3::2], s.group)
+        for s in found
+    ]
+    assert got == [
+        ("p1", "t1", "p1", "t1_m.png", "p1"),
+        ("p1", "t2", "p1", "t2_m.png", "p1"),
+        ("p2", "t1", "p2", "t1_m.png", "p2"),
+        ("p2", "t3", "p2", "t3_m.png", "p2"),
+    ]
+    assert all(s.instances == s.mask for s in found)
+
+
+def test_folders_that_do_not_pair(cases, tmp_path):
+    folder = cases("p3/images/t1.png")
+    given = f"{folder}/*/images/*.png", f"{folder}/*/masks/*.png"
+    message = r"p3/images/t1\.png: no mask of the same name"
+    with pytest.raises(InputError, match=message):
+        pairs.pair(*given, groups.no_groups, "_m")
+    cases("p3/masks/t1_m.png", "p3/images/t1.bmp")
+    message = r"t1\.png: a second image named 'p3/t1' beside .*p3/.*t1\.bmp"
+    with pytest.raises(InputError, match=message):
+        pairs.pair(f"{folder}/*/images/*", given[1], groups.no_groups, "_m")
+    # One folder of masks says nothing of patients.
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for name in ("t1_m", "t2_m", "t3_m"):
+        (flat / f"{name}.png").touch()
+    with pytest.raises(InputError, match="no mask of the same name"):
+        pairs.pair(given[0], str(flat), groups.no_groups, "_m")
+
+
+def test_deep_folders_tell_files_apart_too(tmp_path):
+    for name in ("i/a/x/t.png", "i/b/t.png", "m/a/x/t.png", "m/b/t.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    for ending in ("**/*.png", "**"):
+        found = pairs.pair(
+            f"{tmp_path}/i/{ending}", f"{tmp_path}/m/{ending}", groups.no_groups
+        )
+        assert [s.mask.parts[-3:-1] for s in found] == [("a", "x"), ("m", "b")]

@@ -134,7 +134,7 @@ def size_of(text: str | None) -> tuple[int, int] | None:
 
 
 def _reference(source: str, path: pathlib.Path) -> pathlib.Path:
-    from histogan_tf.data.pairs import without_ending
+    from histogan_tf.data.groups import without_ending
     from histogan_tf.data.slides import EXTENSIONS as SLIDES
     from histogan_tf.files import list_files
 

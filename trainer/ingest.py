@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 _TEXTS = {
     "images": "labelled images or slides: a folder, a glob pattern in quotes or"
     " a file",
-    "masks": "their masks, paired by file name",
+    "masks": "their masks, paired by file name, and by the folders that"
+    " wildcards stand for where names repeat",
     "annotations": "instead of --masks: the slides' annotations (GeoJSON of"
     " QuPath, XML of ASAP, masks or label TIFFs), paired by file name",
     "classes": "class table, JSON",
@@ -46,7 +47,7 @@ _TEXTS = {
     "test_masks": "their masks",
     "test_instances": "their instance masks",
     "group_by": "pattern; its first (group), found in the image's name, is the"
-    " patient",
+    " patient; with a slash, found in the path",
     "groups": "CSV table whose first column names the images",
     "group_column": "column of --groups that names the patient",
 }

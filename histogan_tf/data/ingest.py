@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from histogan_tf import running
 from histogan_tf.data import (
     classes,
+    groups,
     images,
     manifest,
     pairs,
@@ -84,7 +85,7 @@ def ingest(
 
 def make_plan(settings: IngestSettings) -> Plan:
     """Decides which file goes to which split and kind; reads no pixels."""
-    group_of = pairs.grouping(
+    group_of = groups.grouping(
         settings.group_by, settings.groups, settings.group_column
     )
     given = pairs.pair(

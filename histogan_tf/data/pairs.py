@@ -1,29 +1,25 @@
-"""Which image belongs to which mask, instance mask and patient.
+"""Which image belongs to which mask and instance mask.
 
 In: folders, glob patterns or files. Out: ImageFiles by name, one an image.
 Files are paired by stem: `train_1.png` and, with the suffix `_anno`,
 `train_1_anno.png`. A mask's stem may hold its image's ending: QuPath's scripts
-write `a.svs.geojson` for `a.svs`. Groups (patients) come from a pattern over
-the image's stem or from a CSV table.
+write `a.svs.geojson` for `a.svs`. Where images of different folders have one
+stem, the folders that wildcards stand for must be the same as well:
+`cases/*/images/*.png` and `cases/*/masks/*.png`.
 """
 
-import csv
 import dataclasses
 import os
 import pathlib
 import re
 from collections.abc import Callable, Container, Iterable
 
-from histogan_tf.data.images import (
-    IMAGE_EXTENSIONS,
-    MASK_EXTENSIONS,
-    SLIDE_EXTENSIONS,
-)
+from histogan_tf.data.groups import Grouping, without_ending
+from histogan_tf.data.images import IMAGE_EXTENSIONS, MASK_EXTENSIONS
 from histogan_tf.errors import InputError
 from histogan_tf.files import composed, list_files, stem_of
 
 Extensions = tuple[str, ...]
-Grouping = Callable[[pathlib.Path], str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,12 +66,15 @@ def pair(
     drawn = list_files(masks, kinds[1])
     files = list_files(instances, MASK_EXTENSIONS) if instances else []
     pictures = _others(list_files(images, kinds[0]), [*drawn, *files], images)
-    found = _by_stem(pictures, "", "image")
-    labels = _by_stem(drawn, suffix, "mask", found)
+    folders = _folders if _repeat(pictures) else _no_folders
+    found = _by_name(pictures, folders(images), "", "image")
+    labels = _by_name(drawn, folders(masks), suffix, "mask", found)
     _check_same(found, labels, "mask", masks, suffix)
     outlines: dict[str, pathlib.Path] = {}
     if instances is not None:
-        outlines = _by_stem(files, suffix, "instance mask", found)
+        outlines = _by_name(
+            files, folders(instances), suffix, "instance mask", found
+        )
         _check_same(found, outlines, "instance mask", instances, suffix)
     return [
         ImageFiles(path, group_of(path), labels[name], outlines.get(name))
@@ -118,120 +117,41 @@ def check_distinct(sources: Iterable[ImageFiles]) -> None:
         seen.add(path)
 
 
-def grouping(
-    pattern: str | None, table: str | None, column: str | None
-) -> Grouping:
-    """The grouping that flags state: --group_by, --groups, --group_column."""
-    if pattern:
-        return group_by_pattern(pattern)
-    if table and column:
-        return group_by_table(table, column)
-    return no_groups
+def _repeat(paths: list[pathlib.Path]) -> bool:
+    return len({stem_of(path) for path in paths}) < len(paths)
 
 
-def no_groups(path: pathlib.Path) -> str:
-    """The grouping of those who state none."""
-    return ""
+def _no_folders(source: str) -> Callable[[pathlib.Path], str]:
+    """Of different names, which alone are enough."""
+    del source
+    return lambda path: ""
 
 
-def group_by_pattern(pattern: str) -> Grouping:
-    """Groups by the first capture group of a pattern found in the stem.
+def _folders(source: str) -> Callable[[pathlib.Path], str]:
+    """Gives the folders that a pattern's wildcards stand for: "p1/"."""
+    pattern = pathlib.Path(os.path.expanduser(source)).parts
+    if os.path.exists(source):  # a folder or a file
+        return lambda path: ""
+    if pattern[-1] != "**":
+        pattern = pattern[:-1]
+    wild = [bool(re.search(r"[*?\[]", part)) for part in pattern]
+    deep = [place for place, part in enumerate(pattern) if part == "**"]
 
-    Raises:
-      InputError: not a regular expression, or one without a capture group;
-        later, a stem that the pattern does not match.
-    """
-    try:
-        regex = re.compile(composed(pattern))
-    except re.error as error:
-        raise InputError(f"--group_by {pattern!r}: {error}") from error
-    if not regex.groups:
-        raise InputError(
-            f"--group_by {pattern!r}: no (capture group) for the patient"
-        )
+    def stood_for(path: pathlib.Path) -> str:
+        parts, kept = path.parent.parts, wild
+        if deep:
+            # However many: all between the first and the last such wildcard.
+            more = len(parts) - deep[0] - (len(pattern) - 1 - deep[-1])
+            kept = [*wild[: deep[0]], *[True] * more, *wild[deep[-1] + 1 :]]
+        named = [n for n, is_wild in zip(parts, kept, strict=True) if is_wild]
+        return composed("".join(f"{name}/" for name in named))
 
-    def group_of(path: pathlib.Path) -> str:
-        name = stem_of(path)
-        match = regex.search(name)
-        if not match or not match[1]:
-            what = "finds no patient in" if match else "does not match"
-            raise InputError(f"{path}: --group_by {pattern!r} {what} {name!r}")
-        return match[1]
-
-    return group_of
+    return stood_for
 
 
-def group_by_table(path: str | os.PathLike, column: str) -> Grouping:
-    """Groups by a column of a CSV file whose first column names the images.
-
-    Spaces around headers and cells are dropped; names may carry an image's or
-    slide's ending.
-
-    Raises:
-      InputError: no such file or column, or a name stated with two groups;
-        later, an image that the table does not name.
-    """
-    rows, column = _read_table(path), composed(column)
-    header = rows[0] if rows else []
-    if column not in header:
-        allowed = ", ".join(header)
-        raise InputError(
-            f"{path}: --group_column {column!r}; its columns are {allowed}"
-        )
-    place = header.index(column)
-    groups: dict[str, str] = {}
-    for row in rows[1:]:
-        name, group = without_ending(row[0]), row[place]
-        if not group or groups.setdefault(name, group) != group:
-            raise InputError(
-                f"{path}: {name}: column {column!r} is {group!r}; one group"
-                " each is needed"
-            )
-
-    def group_of(image: pathlib.Path) -> str:
-        if stem_of(image) not in groups:
-            raise InputError(f"{image}: not named in --groups {path}")
-        return groups[stem_of(image)]
-
-    return group_of
-
-
-def _read_table(path: str | os.PathLike) -> list[list[str]]:
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = [
-                [composed(cell.strip()) for cell in row]
-                for row in csv.reader(file)
-            ]
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a CSV table: {error}") from error
-    rows = [row for row in rows if any(row)]
-    if rows and len(rows[0]) == 1 and re.search("[;\t]", rows[0][0]):
-        raise InputError(
-            f"{path}: one column, {rows[0][0]!r}; commas are needed between"
-            " cells"
-        )
-    for line, row in enumerate(rows, 1):
-        if len(row) != len(rows[0]):
-            raise InputError(
-                f"{path}: row {line} has {len(row)} cells, the header has"
-                f" {len(rows[0])}"
-            )
-    return rows
-
-
-def without_ending(name: str) -> str:
-    """A name without an image's or slide's ending, if it has one."""
-    known = (*IMAGE_EXTENSIONS, *SLIDE_EXTENSIONS)
-    ending = next((e for e in known if name.lower().endswith(e)), "")
-    # As stem_of does, so that both find the same name.
-    return name[: len(name) - len(ending)].removesuffix(".ome")
-
-
-def _by_stem(
+def _by_name(
     paths: list[pathlib.Path],
+    folders: Callable[[pathlib.Path], str],
     suffix: str,
     what: str,
     images: Container[str] | None = None,
@@ -239,9 +159,10 @@ def _by_stem(
     found: dict[str, pathlib.Path] = {}
     suffix = composed(suffix)
     for path in paths:
-        name = stem_of(path).removesuffix(suffix)
+        stem = stem_of(path).removesuffix(suffix)
+        name = folders(path) + stem
         if images is not None and name not in images:
-            name = without_ending(name).removesuffix(suffix)
+            name = folders(path) + without_ending(stem).removesuffix(suffix)
         if name in found:
             raise InputError(
                 f"{path}: a second {what} named {name!r} beside {found[name]}"

@@ -23,6 +23,7 @@ from histogan_tf.data import (
     annotations,
     classes,
     dicom_series,
+    groups,
     ingest,
     manifest,
     pairs,
@@ -96,7 +97,7 @@ def ingest_slides(
 
 def make_plan(settings: SlideSettings) -> list[Job]:
     """Decides which slide goes to which split; reads no pixels."""
-    group_of = pairs.grouping(
+    group_of = groups.grouping(
         settings.group_by, settings.groups, settings.group_column
     )
     given = pairs.pair(
@@ -112,13 +113,13 @@ def make_plan(settings: SlideSettings) -> list[Job]:
     jobs = [Job(source, settings.split) for source in given]
     jobs += [Job(source, "validation") for source in held]
     if settings.unlabelled:
-        groups = {source.group for source in held} - {""}
+        patients = {source.group for source in held} - {""}
         more = pairs.unlabelled(
             settings.unlabelled, group_of, slides.EXTENSIONS
         )
         images = set(dicom_series.one_each(s.image for s in more))
         jobs += [
-            Job(s, "validation" if s.group in groups else "train")
+            Job(s, "validation" if s.group in patients else "train")
             for s in more
             if s.image in images
         ]
