@@ -107,8 +107,8 @@ def test_weights_stay_and_statistics_may_be_taken_again(network):
     assert len(network.variables) > len(trained)
 
 
-def source_of(known, counts):
-    """A source of tiles by kind, which knows the styles of some of them."""
+def source_of(share, counts):
+    """The judge's tiles by kind, in a run of such a share of labelled ones."""
     names = [f"t{n}" for n in range(sum(counts))]
     parts = {"labelled": names[: counts[0]], "unlabelled": names[counts[0] :]}
     made = {
@@ -117,15 +117,15 @@ def source_of(known, counts):
         )
         for kind, part in parts.items()
     }
-    run = types.SimpleNamespace(
-        data_path="data.json",
-        read_json=lambda path: {"styles": [{"name": n} for n in known]},
+    config, alone = (
+        types.SimpleNamespace(labelled_share=one) for one in (share, 1.0)
     )
+    run = types.SimpleNamespace(config=lambda: config)
     manifest = types.SimpleNamespace(
         split={"train": types.SimpleNamespace(**made)}.get,
         shard_paths=lambda split, kind: [(split, *parts[kind])],
     )
-    source = TrainingData(None, manifest, run)
+    source = TrainingData(alone, manifest, run)
     object.__setattr__(source, "scale", lambda mpp: mpp)
     return source
 
@@ -152,13 +152,11 @@ def numbers_of(monkeypatch):
 
 
 def test_tiles_are_all_that_the_run_knows(numbers_of):
-    every = [f"t{n}" for n in range(5)]
-    assert numbers_of(source_of(every, (2, 3))) == [0, 1, 2, 3, 4]
-    # A run of labelled images alone knows no other's style.
-    assert numbers_of(source_of(every[:2], (2, 3))) == [0, 1]
+    assert numbers_of(source_of(0.5, (2, 3))) == [0, 1, 2, 3, 4]
+    # A run of labelled images alone looks at no other.
+    assert numbers_of(source_of(1.0, (2, 3))) == [0, 1]
 
 
 def test_of_many_tiles_64_at_most_are_read_spread_evenly(numbers_of):
-    every = [f"t{n}" for n in range(150)]
-    assert numbers_of(source_of(every, (30, 120))) == list(range(0, 150, 3))
-    assert len(numbers_of(source_of(every[:128], (128, 1)))) <= 64
+    assert numbers_of(source_of(0.5, (30, 120))) == list(range(0, 150, 3))
+    assert len(numbers_of(source_of(1.0, (128, 1)))) <= 64

@@ -11,6 +11,9 @@ def test_a_pattern_with_a_slash_sees_the_folders(tmp_path):
     assert group_of(tmp_path / "cases/p 7/images/t1.png") == "p 7"
     with pytest.raises(InputError, match=r"t1\.png: .* does not match '.*t1"):
         group_of(tmp_path / "t1.png")
+    # But for one in brackets, which leaves folders out.
+    group_of = groups.group_by_pattern(r"^([^/_]+)_\d$")
+    assert group_of(tmp_path / "data_2" / "p7_1.png") == "p7"
 
 
 def test_group_by_pattern(tmp_path):

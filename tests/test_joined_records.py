@@ -10,8 +10,9 @@ import shutil
 import pytest
 import tensorflow as tf
 from programs import run_program
-from small_training import ingest_small
+from small_training import ingest_small, small_config, write_config
 
+from histogan_tf import run_dir
 from histogan_tf.data import joined_records, manifest, records, remote
 from histogan_tf.errors import InputError
 
@@ -101,10 +102,31 @@ def test_the_program(sets, phantom_files, tmp_path, capsys, monkeypatch):
     found = json.loads((out / "manifest.json").read_text())
     assert found["command"].startswith("python -m trainer.join --data=")
     assert {p.name for p in tmp_path.iterdir()} == {"out"}
-    code, _, err = run_program(
-        "trainer.join", capsys, monkeypatch, data=sets[0], output=out
+    assert "no group" not in text
+    for output, message in (
+        (out, "out: exists already"),
+        ("gs://b/x", "gs://b/x: a URL; state a folder"),
+    ):
+        code, _, err = run_program(
+            "trainer.join", capsys, monkeypatch, data=data, output=output
+        )
+        assert code == 2 and message in err
+
+
+def test_patients_that_nothing_names_are_told_of(loaded):
+    one, two = loaded
+    train = two.splits["train"]
+    images = tuple(
+        dataclasses.replace(image, group="") for image in train.labelled.images
     )
-    assert code == 2 and "out: exists already" in err
+    kind = dataclasses.replace(train.labelled, images=images)
+    bare = dataclasses.replace(
+        two, splits={"train": dataclasses.replace(train, labelled=kind)}
+    )
+    assert joined_records.unknown_patients([one, two]) == []
+    (note,) = joined_records.unknown_patients([one, bare])
+    assert f"{two.folder}: 2 training images have no group" in note
+    assert str(one.folder) in note
 
 
 def refused(sources, tmp_path, message):
@@ -148,3 +170,24 @@ def test_a_patient_does_not_train_and_validate(loaded, tmp_path):
         tmp_path,
         f"a: group {held!r} (patient) is in its validation and in {two.folder}",
     )
+
+
+def test_a_run_trains_on_a_joined_set(loaded, tmp_path, capsys, monkeypatch):
+    joined_records.join(loaded, tmp_path / "all", "")
+    config = write_config(tmp_path / "config.json", small_config())
+    code, _, err = run_program(
+        "trainer.train",
+        capsys,
+        monkeypatch,
+        data=tmp_path / "all",
+        run_dir=tmp_path / "run",
+        config=config,
+        stages="0",
+    )
+    assert code == 0, err
+    run = run_dir.open_run(tmp_path / "run")
+    assert (
+        run.read_json(run.data_path)["hash"]
+        == manifest.load(tmp_path / "all").hash
+    )
+    assert run_dir.latest_checkpoint(run, "stages/0")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from histogan_tf.data import groups, pairs
+from histogan_tf.data import groups, pairs, splits
 from histogan_tf.errors import InputError
 
 
@@ -208,7 +208,7 @@ def test_folders_tell_files_of_one_name_apart(cases, images, masks):
 def test_folders_that_do_not_pair(cases, tmp_path):
     folder = cases("p3/images/t1.png")
     given = f"{folder}/*/images/*.png", f"{folder}/*/masks/*.png"
-    message = r"p3/images/t1\.png: no mask of the same name"
+    message = r"p3/images/t1\.png: no mask of the same name \('p3/t1'"
     with pytest.raises(InputError, match=message):
         pairs.pair(*given, groups.no_groups, "_m")
     cases("p3/masks/t1_m.png", "p3/images/t1.bmp")
@@ -233,3 +233,31 @@ def test_deep_folders_tell_files_apart_too(tmp_path):
             f"{tmp_path}/i/{ending}", f"{tmp_path}/m/{ending}", groups.no_groups
         )
         assert [s.mask.parts[-3:-1] for s in found] == [("a", "x"), ("m", "b")]
+
+
+def test_a_mask_in_another_patients_folder_is_named(tmp_path):
+    for name in ("p1/i/t1", "p2/i/t2", "p1/m/t2", "p2/m/t1", "k/t1", "k/t2"):
+        (tmp_path / f"{name}.png").parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"{name}.png").touch()
+    images, masks = f"{tmp_path}/p*/i/*.png", f"{tmp_path}/p*/m/*.png"
+    with pytest.raises(InputError, match=r"p1/i/t1\.png: the mask of its name"):
+        pairs.pair(images, masks, groups.no_groups)
+    kept = f"{tmp_path}/k/*.png"
+    assert len(pairs.pair(images, kept, groups.no_groups)) == 2
+    with pytest.raises(InputError, match=r"p2/m/t1\.png, is in another"):
+        pairs.pair(images, kept, groups.no_groups, instances=masks)
+
+
+def test_a_home_folder_with_two_files_of_one_name(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder))
+    (folder / "i/a.jpg").touch()
+    with pytest.raises(InputError, match=r"a second image named 'a'"):
+        pairs.pair("~/i", "~/m", groups.no_groups, "_x")
+
+
+def test_without_groups_images_of_one_name_are_apart(cases):
+    folder = cases()
+    given = f"{folder}/*/images/t1.png", f"{folder}/*/masks/t1_m.png"
+    both = pairs.pair(*given, groups.no_groups, "_m")
+    train, held = splits.hold_out(both, 0.5, 0)
+    assert len(train) == len(held) == 1

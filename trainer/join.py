@@ -28,7 +28,8 @@ def main() -> None:
     with progress_bar("join") as show:
         made = joined_records.join(sources, flags.FLAGS.output, command, show)
     records_summary.show(made)
-    for note in ingest.unlearnt(made):
+    notes = joined_records.unknown_patients(sources)
+    for note in (*notes, *ingest.unlearnt(made)):
         print(note)
 
 

@@ -164,12 +164,16 @@ def _check(folder: pathlib.Path, way: Way, jobs: list[Job]) -> None:
 
 def _drop_others(folder: pathlib.Path, way: Way, jobs: list[Job]) -> None:
     """Removes images, finished or not, that are asked for no more."""
-    wanted = {path for job in jobs for path in _paths(folder, way, job)}
-    wanted.add(folder / work_folder.PLAN)
-    notes = folder / work_folder.NOTES
-    for path in [*folder.rglob("*")]:
-        if path.is_file() and path not in wanted and notes not in path.parents:
-            work_folder.remove(path)
+    wanted = {way.files(job_name(job))[-1] for job in jobs}
+    for name, job in item_notes.states(folder).items():
+        if name not in wanted:
+            _remove(_paths(folder, way, job))
+
+
+def _remove(paths: list[pathlib.Path]) -> None:
+    for path in paths:
+        work_folder.remove(path)
+        work_folder.remove(work_folder.beside(path))
 
 
 def _paths(folder: pathlib.Path, way: Way, job: Job) -> list[pathlib.Path]:
@@ -196,9 +200,7 @@ def _paint(
     paths = _paths(folder, way, job)
     note = item_notes.note(folder, paths[-1].name)
     if note.state != job:
-        for path in paths:
-            work_folder.remove(path)
-            work_folder.remove(work_folder.beside(path))
+        _remove(paths)
         note.write(job)
     if not all(path.exists() for path in paths):
         way.paint(folder, root, reader, job, show)

@@ -47,14 +47,8 @@ class TrainingData:
 
     def known_kinds(self) -> list[str]:
         """Kinds of training tiles whose pixels the run may look at."""
-        stored = self.run.read_json(self.run.data_path)["styles"]
-        known = {one["name"] for one in stored}
-        train = self.manifest.split("train")
-        return [
-            kind
-            for kind in ("labelled", "unlabelled")
-            if any(i.name in known for i in getattr(train, kind).images)
-        ]
+        # Not of `self.config`: a phase may learn from fewer.
+        return known_kinds(self.run.config())
 
     def scale(self, mpp: float) -> Scale:
         """A scale with this run's style scale and classes."""
@@ -111,16 +105,21 @@ class TrainingData:
         return self.config.cache_mb * _BYTES_PER_MB
 
 
+def known_kinds(config: Config) -> list[str]:
+    """Kinds of tiles that are trained on: a share of 1 leaves one."""
+    bare = ["unlabelled"] if config.labelled_share < 1 else []
+    return ["labelled", *bare]
+
+
 def styles(config: Config, manifest: Manifest) -> list[dict[str, Any]]:
     """Names and styles of the tiles that are trained on, for data.json.
 
     Tiles of hardly any tissue have no stain that others could be given; they
     are left out, unless all are such.
     """
-    kinds = ["labelled", "unlabelled"] if config.labelled_share < 1 else []
     found = [
         one
-        for kind in kinds or ["labelled"]
+        for kind in known_kinds(config)
         for one in dataset.styles(
             manifest.shard_paths("train", kind), config.stage_mpp(0)
         )

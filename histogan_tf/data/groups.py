@@ -37,8 +37,8 @@ def no_groups(path: pathlib.Path) -> str:
 def group_by_pattern(pattern: str) -> Grouping:
     """Groups by the first capture group of a pattern found in the stem.
 
-    A pattern with a slash is looked for in the whole path, where `/` parts
-    folders.
+    A pattern with a slash (but for one within brackets, `[^/]`) is looked for
+    in the whole path, where `/` parts folders.
 
     Raises:
       InputError: not a regular expression, or one without a capture group;
@@ -48,15 +48,14 @@ def group_by_pattern(pattern: str) -> Grouping:
         regex = re.compile(composed(pattern))
     except re.error as error:
         raise InputError(f"--group_by {pattern!r}: {error}") from error
+    folders = "/" in re.sub(r"\[[^]]*\]", "", pattern)
     if not regex.groups:
         raise InputError(
             f"--group_by {pattern!r}: no (capture group) for the patient"
         )
 
     def group_of(path: pathlib.Path) -> str:
-        name = stem_of(path)
-        if "/" in pattern:
-            name = composed(path.as_posix())
+        name = composed(path.as_posix()) if folders else stem_of(path)
         match = regex.search(name)
         if not match or not match[1]:
             what = "finds no patient in" if match else "does not match"

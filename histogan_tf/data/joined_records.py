@@ -14,7 +14,7 @@ import pathlib
 import shutil
 from collections.abc import Callable, Sequence
 
-from histogan_tf.data import ingest, manifest, records
+from histogan_tf.data import ingest, manifest, records, remote
 from histogan_tf.data.manifest import Kind, Manifest
 from histogan_tf.data.remote import Place
 from histogan_tf.errors import InputError
@@ -22,7 +22,13 @@ from histogan_tf.files import atomic_directory, check_free
 
 Progress = Callable[[int, int, str], None]
 # Of os.link: on another disk, or where links are not allowed.
-_NO_LINK = {errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK}
+_NO_LINK = {
+    errno.EXDEV,
+    errno.EPERM,
+    errno.ENOTSUP,
+    errno.ENOSYS,
+    errno.EMLINK,
+}
 
 
 def join(
@@ -45,6 +51,8 @@ def join(
         shard that two of them hold, a patient who trains in one and
         validates in another, or the output is taken.
     """
+    if isinstance(remote.place(output), remote.Url):
+        raise InputError(f"{output}: a URL; state a folder, then copy it there")
     check_free(output)
     _check(sources)
     places = [*itertools.product(manifest.SPLITS, manifest.KINDS)]
@@ -92,6 +100,29 @@ def _link_all(
         tell(name)
     images = [image for kind in kinds for image in kind.images]
     return Kind(tuple(named), tuple(images))
+
+
+def unknown_patients(sources: Sequence[Manifest]) -> list[str]:
+    """Notes where it cannot be told whether patients validate and train.
+
+    Args:
+      sources: as of `join`.
+    """
+    notes = []
+    for source in sources:
+        train = source.split("train")
+        images = (*train.labelled.images, *train.unlabelled.images)
+        bare = sum(not image.group for image in images)
+        others = [
+            s for s in sources if s is not source and s.groups("validation")
+        ]
+        if bare and others:
+            notes.append(
+                f"{source.folder}: {bare} training images have no group, so"
+                f" nothing tells whether patients that {others[0].folder} holds"
+                " out are among them"
+            )
+    return notes
 
 
 def _check(sources: Sequence[Manifest]) -> None:

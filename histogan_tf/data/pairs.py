@@ -61,7 +61,8 @@ def pair(
 
     Raises:
       InputError: an image without a mask, a mask without an image, two files
-        of one stem, or nothing there.
+        of one name, an image and its mask in folders of two patients, or
+        nothing there.
     """
     drawn = list_files(masks, kinds[1])
     files = list_files(instances, MASK_EXTENSIONS) if instances else []
@@ -70,12 +71,14 @@ def pair(
     found = _by_name(pictures, folders(images), "", "image")
     labels = _by_name(drawn, folders(masks), suffix, "mask", found)
     _check_same(found, labels, "mask", masks, suffix)
+    _check_folders(found, labels, _folders(images), _folders(masks))
     outlines: dict[str, pathlib.Path] = {}
-    if instances is not None:
+    if instances:
         outlines = _by_name(
             files, folders(instances), suffix, "instance mask", found
         )
         _check_same(found, outlines, "instance mask", instances, suffix)
+        _check_folders(found, outlines, _folders(images), _folders(instances))
     return [
         ImageFiles(path, group_of(path), labels[name], outlines.get(name))
         for name, path in sorted(found.items())
@@ -129,9 +132,10 @@ def _no_folders(source: str) -> Callable[[pathlib.Path], str]:
 
 def _folders(source: str) -> Callable[[pathlib.Path], str]:
     """Gives the folders that a pattern's wildcards stand for: "p1/"."""
-    pattern = pathlib.Path(os.path.expanduser(source)).parts
+    source = source if os.path.exists(source) else os.path.expanduser(source)
     if os.path.exists(source):  # a folder or a file
         return lambda path: ""
+    pattern = pathlib.Path(source).parts
     if pattern[-1] != "**":
         pattern = pattern[:-1]
     wild = [bool(re.search(r"[*?\[]", part)) for part in pattern]
@@ -178,18 +182,36 @@ def _check_same(
     where: str,
     suffix: str,
 ) -> None:
-    _check_none(
-        [images[name] for name in sorted(images.keys() - masks.keys())],
-        f"no {what} of the same name (suffix {suffix!r}) in {where}; images"
-        " without one go to --unlabelled",
-    )
-    _check_none(
-        [masks[name] for name in sorted(masks.keys() - images.keys())],
-        f"a {what} without an image of the same name (suffix {suffix!r})",
-    )
+    if bare := sorted(images.keys() - masks.keys()):
+        raise InputError(
+            f"{images[bare[0]]}{_more(bare)}: no {what} of the same name"
+            f" ({bare[0]!r}, suffix {suffix!r}) in {where}; images without one"
+            " go to --unlabelled"
+        )
+    if left := sorted(masks.keys() - images.keys()):
+        raise InputError(
+            f"{masks[left[0]]}{_more(left)}: a {what} without an image of the"
+            f" same name ({left[0]!r}, suffix {suffix!r})"
+        )
 
 
-def _check_none(paths: list[pathlib.Path], problem: str) -> None:
-    if paths:
-        more = f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
-        raise InputError(f"{paths[0]}{more}: {problem}")
+def _more(names: list[str]) -> str:
+    return f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+
+
+def _check_folders(
+    images: dict[str, pathlib.Path],
+    masks: dict[str, pathlib.Path],
+    of_image: Callable[[pathlib.Path], str],
+    of_mask: Callable[[pathlib.Path], str],
+) -> None:
+    """Where both lie in the same patients' folders, each stays in its own."""
+    pairs = [(path, masks[name]) for name, path in images.items()]
+    if {of_image(i) for i, _ in pairs} != {of_mask(m) for _, m in pairs}:
+        return  # folders of another meaning
+    for image, mask in pairs:
+        if of_image(image) != of_mask(mask):
+            raise InputError(
+                f"{image}: the mask of its name, {mask}, is in another folder;"
+                " name it as its own image"
+            )

@@ -44,7 +44,8 @@ def hold_out(
         return sources, []
     members: dict[str, list[ImageFiles]] = {}
     for source in sources:
-        members.setdefault(source.group or f"/{source.name}", []).append(source)
+        group = source.group or f"/{source.image}"
+        members.setdefault(group, []).append(source)
     if len(members) < 2:
         raise InputError(
             f"--validation {share:g}: {len(sources)} labelled images in one"
