@@ -99,8 +99,8 @@ def remove(path: pathlib.Path) -> None:
 
 
 def give_up(folder: pathlib.Path) -> None:
-    """Removes work that is not to be continued, whenever it is killed."""
-    # First: notes without a plan would pass for those of other work.
+    """Removes work that is not to be continued."""
+    # Notes first: without their plan, after a kill, others would adopt them.
     remove(folder / NOTES)
     remove(folder)
 

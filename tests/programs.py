@@ -7,6 +7,7 @@ again after it has run.
 import contextlib
 import importlib
 import io
+import json
 import shlex
 import sys
 
@@ -60,3 +61,15 @@ def run_line(line, capsys, monkeypatch):
         values[key] = True if bare else words[place + 1]
         place += 1 if bare else 2
     return run_program(name, capsys, monkeypatch, **values)
+
+
+def segmented(folder):
+    """All files of `trainer.segment`; of its record the images' entries."""
+    found = {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+    record = json.loads(found.pop("segmentation.json"))
+    assert not record["skipped"]
+    return found | {"images": json.dumps(record["images"])}

@@ -1,12 +1,11 @@
 """trainer.segment on plain images, interrupted: the same command goes on."""
 
 import functools
-import json
 import os
 import shutil
 
 import pytest
-from programs import run_program
+from programs import run_program, segmented
 
 from histogan_tf import rescale, run_dir
 from trainer import segment_files, segment_image, segment_networks
@@ -73,21 +72,10 @@ def interrupt(segment, monkeypatch):
     return run
 
 
-def contents(folder):
-    """All files, and of the record the images' entries alone."""
-    found = {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
-    record = json.loads(found.pop("segmentation.json"))
-    return found | {"images": json.dumps(record["images"])}
-
-
 def whole(segment, tmp_path):
     """What an uninterrupted run makes."""
     assert segment(output=tmp_path / "whole")[0] == 0
-    return contents(tmp_path / "whole")
+    return segmented(tmp_path / "whole")
 
 
 def names(letters):
@@ -121,7 +109,7 @@ def test_what_is_finished_is_not_read_again(
     code, text, err = segment()
     assert code == 0, err
     assert "out: 3 images" in text and len(reads) == left
-    made = contents(tmp_path / "out")
+    made = segmented(tmp_path / "out")
     assert set(made) == names("abc")
     assert made == whole(segment, tmp_path)
     assert not [path for path in tmp_path.iterdir() if path.name[0] == "."]
@@ -139,7 +127,7 @@ def test_images_that_change_go_or_come(
     del reads[:]
     assert segment()[0] == 0
     assert len(reads) == 2
-    made = contents(tmp_path / "out")
+    made = segmented(tmp_path / "out")
     assert set(made) == names("acd")
     assert made["masks/a.png"] == made["masks/c.png"]
     assert made == whole(segment, tmp_path)

@@ -9,7 +9,7 @@ import pathlib
 import numpy as np
 import pytest
 import slide_files
-from programs import run_program
+from programs import run_program, segmented
 
 from histogan_tf import outlines, pictures, read_canvas, window_read
 from histogan_tf.data import images, tissue
@@ -95,22 +95,10 @@ def interrupt(segment, monkeypatch, owner, name):
         assert segment()[0] == 130
 
 
-def contents(folder):
-    """All files, and of the record the images' entries alone."""
-    found = {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
-    record = json.loads(found.pop("segmentation.json"))
-    assert not record["skipped"]
-    return found | {"images": json.dumps(record["images"])}
-
-
 def whole(segment, tmp_path):
     """What an uninterrupted run makes."""
     assert segment(output=tmp_path / "whole")[0] == 0
-    return contents(tmp_path / "whole")
+    return segmented(tmp_path / "whole")
 
 
 def test_finished_slides_cost_nothing(
@@ -123,7 +111,7 @@ def test_finished_slides_cost_nothing(
     code, _, err = segment()
     assert code == 0, err
     assert not work
-    made = contents(tmp_path / "out")
+    made = segmented(tmp_path / "out")
     assert made == whole(segment, tmp_path)
     assert {"masks/a.ome.tif", "overlays/b.png", "outlines/a.geojson"} <= {
         *made
@@ -149,7 +137,7 @@ def test_a_new_slide_and_a_touched_one(
     assert work == each(2)
     after = (tmp_path / "out").glob("*/b.*")
     assert {path.name: path.stat().st_mtime_ns for path in after} == before
-    assert contents(tmp_path / "out") == whole(segment, tmp_path)
+    assert segmented(tmp_path / "out") == whole(segment, tmp_path)
 
 
 def test_a_slide_that_is_touched_half_way(
@@ -161,7 +149,7 @@ def test_a_slide_that_is_touched_half_way(
     work.clear()
     assert segment()[0] == 0
     assert work == each(2)
-    assert contents(tmp_path / "out") == whole(segment, tmp_path)
+    assert segmented(tmp_path / "out") == whole(segment, tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["overlays", "masks"])
@@ -175,7 +163,7 @@ def test_a_file_that_is_missing_is_made_again(
     assert segment()[0] == 0
     assert work["labels"] == work["find"] == int(kind == "masks")
     assert work["overlay"] == 1
-    assert contents(tmp_path / "out") == whole(segment, tmp_path)
+    assert segmented(tmp_path / "out") == whole(segment, tmp_path)
 
 
 def test_a_break_after_the_labels(segment, slides, work, monkeypatch, tmp_path):
@@ -183,7 +171,7 @@ def test_a_break_after_the_labels(segment, slides, work, monkeypatch, tmp_path):
     work.clear()
     assert segment()[0] == 0
     assert work["labels"] == work["find"] == 1  # of b
-    assert contents(tmp_path / "out") == whole(segment, tmp_path)
+    assert segmented(tmp_path / "out") == whole(segment, tmp_path)
 
 
 def test_of_a_slide_that_is_gone_nothing_is_published(
@@ -194,7 +182,7 @@ def test_of_a_slide_that_is_gone_nothing_is_published(
     work.clear()
     assert segment()[0] == 0
     assert not work
-    assert contents(tmp_path / "out") == whole(segment, tmp_path)
+    assert segmented(tmp_path / "out") == whole(segment, tmp_path)
     assert not list((tmp_path / "out").rglob("a.*"))
 
 
@@ -219,7 +207,7 @@ def test_another_slide_of_the_same_name_is_named(
     note.unlink()
     assert segment(images=other.parent)[0] == 0
     assert work == each(1)
-    (entry,) = json.loads(contents(tmp_path / "out")["images"])
+    (entry,) = json.loads(segmented(tmp_path / "out")["images"])
     assert pathlib.Path(entry["file"]) == other
 
 
