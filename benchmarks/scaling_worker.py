@@ -73,14 +73,14 @@ def measure(work: Work) -> dict[str, float] | None:
         for v in n.trainable_variables
     )
     batch = next(batches)
+    sent = messages(lambda: advance.get_concrete_function(batch))
     found = {
         "step_seconds": timed(lambda: advance(batch), totals.take, work.steps),
         "sum_seconds": sum_seconds(strategy, count, work.steps),
         "bytes": 4.0 * count,
     }
     if kind == "multi_worker":
-        again = loop.make_advance(model, strategy, totals, step)
-        found["messages"] = messages(lambda: again.get_concrete_function(batch))
+        found["messages"] = sent
     team.total(0)
     return found if team.lead else None
 

@@ -1,5 +1,6 @@
 """Fixtures: real tissue, and a small run and its records, both untrained."""
 
+import fcntl
 import gc
 import os
 import pathlib
@@ -19,7 +20,6 @@ LONGEST = (
     "test_replicas.py",
     "test_semi_methods.py",
     "test_end_to_end.py",
-    "test_stages.py",
     "test_benchmarks_scale.py",
     "test_dataset.py",
     "test_traces.py",
@@ -176,17 +176,33 @@ def random_networks(random_run):
 
 
 @pytest.fixture(scope="session")
-def random_export(random_run, tmp_path_factory) -> pathlib.Path:
-    """BASE/7 of `serving.export`, warmed up for 40 x 48 px."""
+def random_export(random_run, tmp_path_factory, request) -> pathlib.Path:
+    """BASE/7 of `serving.export`, warmed up for 40 x 48 px.
+
+    Tests only read it, so that of several processes one makes it for all.
+    """
+    root = tmp_path_factory.getbasetemp()
+    if hasattr(request.config, "workerinput"):
+        root = root.parent
+    base = root / "served" / "tissue"
+    with open(root / "served.lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        # A version gets its number once it is whole.
+        if not (base / "7").exists():
+            export_random(random_run, base)
+    return base / "7"
+
+
+def export_random(run: pathlib.Path, base: pathlib.Path) -> None:
+    """BASE/7, as a user makes it."""
     from programs import run_program
 
-    base = tmp_path_factory.mktemp("served") / "tissue"
     with pytest.MonkeyPatch.context() as patch:
         code, out, err = run_program(
             "serving.export",
             None,
             patch,
-            run_dir=random_run,
+            run_dir=run,
             output=base,
             version=7,
             warmup_sizes="40x48",
@@ -195,7 +211,6 @@ def random_export(random_run, tmp_path_factory) -> pathlib.Path:
         )
     assert code == 0, err
     assert out == f"{base / '7'}\n"
-    return base / "7"
 
 
 @pytest.fixture(scope="session")

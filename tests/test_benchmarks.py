@@ -242,17 +242,13 @@ def test_a_pyramid_trains_for_minutes(tmp_path):
     settings = Settings(
         tmp_path, tmp_path, tmp_path / "f.json", preset="tiny", minutes=1e-3
     )
-    config = small_config(2)
-    source = train_pyramid(settings, config, manifest.load(folder))
+    source = train_pyramid(settings, small_config(), manifest.load(folder))
     known = json.loads((tmp_path / "speed.json").read_text())
-    # Less time than tracing takes: a step each.
+    # Less time than tracing takes: a step.
     assert known["minutes"] == 1e-3 and known["scale_steps"] == 0.0
-    assert all(known[f"stages/{k}"]["step"] > 0 for k in range(2))
-    assert [stage.steps for stage in source.config.stages] == [1, 1]
-    assert set(json.loads(times_file(source).read_text())) >= {
-        "stages/0",
-        "stages/1",
-    }
+    assert known["stages/0"]["step"] > 0
+    assert [stage.steps for stage in source.config.stages] == [1]
+    assert "stages/0" in json.loads(times_file(source).read_text())
 
 
 def test_phantom_records_are_made_once(tmp_path):

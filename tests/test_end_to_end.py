@@ -7,8 +7,9 @@ import re
 
 import numpy as np
 import pytest
+import stage_processes
 from programs import run_program
-from small_training import small_config, write_config
+from small_training import ingest_small, small_config, variables, write_config
 
 from histogan_tf.data import images
 from histogan_tf.data.phantom import CLASSES_FILE
@@ -39,14 +40,19 @@ def programs(tmp_path, capsys, monkeypatch):
     framework.disable_op_determinism()
 
 
-def train_and_evaluate(programs, tmp_path, stages, **ingest):
+def train_and_evaluate(programs, tmp_path, **ingest):
     """Records, a trained run and its report; returns metrics and page."""
-    config = write_config(tmp_path / "config.json", small_config(stages))
+    config = write_config(tmp_path / "config.json", small_config())
     run, data = tmp_path / "run", tmp_path / "records"
     programs("ingest", output=data, **ingest)
     programs(
         "train", data=data, run_dir=run, config=config, precision="float32"
     )
+    return evaluate(programs, data, run, 1)
+
+
+def evaluate(programs, data, run, stages):
+    """Metrics and the page of a run's report."""
     programs("evaluate", data=data, run_dir=run, split="validation", **QUICK)
     metrics = json.loads((run / "metrics.json").read_text())
     page = (run / "report.html").read_text()
@@ -79,40 +85,69 @@ def check_report(run, metrics, page, stages):
         assert (run / phase / "checkpoints" / "ckpt-4.index").exists()
 
 
-def test_phantom(programs, tmp_path, phantom_files):
-    metrics, page = train_and_evaluate(
-        programs,
-        tmp_path,
-        2,
-        images=phantom_files / "images",
-        masks=phantom_files / "masks",
-        classes=CLASSES_FILE,
-        mpp=2.5,
-        validation=0.4,
-        max_labelled=2,
-    )
+@pytest.fixture(scope="module")
+def trained(phantom_files, tmp_path_factory):
+    """A folder of records and of runs of two stages; lines that were printed.
+
+    `whole` was trained by one process, `joined` by several.
+    """
+    folder = tmp_path_factory.mktemp("stages")
+    ingest_small(phantom_files, folder / "records", validation=0.4)
+    config = write_config(folder / "config.json", small_config(2))
+    return folder, stage_processes.run(folder / "records", config, folder)
+
+
+def test_phases_that_each_process_trained(trained):
+    folder, lines = trained
+    stages = "'stages/0', 'stages/1'"
+    assert lines == [
+        "[0] []",
+        f"[0, 0] [{stages}]",
+        f"[2] [{stages}]",
+        f"[0] [{stages}]",
+        f"[0] [{stages}, 'judge', 'segmenter']",
+    ], (folder / "joined.log").read_text()
+    log = (folder / "joined.log").read_text()
+    (refused,) = [x for x in log.splitlines() if x.startswith("error: ")]
+    assert "judge/.lock: phase judge is being trained by" in refused
+    assert "process " in refused
+    # Every command is noted, also of those that began at once.
+    assert len((folder / "joined/command.txt").read_text().splitlines()) == 5
+
+
+def test_runs_that_joined_have_the_weights_of_one_run(trained):
+    folder, _ = trained
+    for phase in ("stages/0", "stages/1", "judge", "segmenter"):
+        one = variables(folder / "whole" / phase)
+        two = variables(folder / "joined" / phase)
+        assert one.keys() == two.keys()
+        for name, value in one.items():
+            np.testing.assert_array_equal(value, two[name], err_msg=name)
+
+
+def test_phantom(trained, programs, phantom_files, tmp_path):
+    folder, _ = trained
+    data, run = folder / "records", folder / "whole"
+    metrics, page = evaluate(programs, data, run, 2)
     assert metrics["protocol"]["images"] == 2
     assert "critic" in page and "epithelium" in page
-    trained = functools.partial(programs, run_dir=tmp_path / "run", mpp=2.5)
-    check_synthesis(trained, phantom_files, tmp_path)
-    check_segmentation(trained, phantom_files, tmp_path)
+    use = functools.partial(programs, run_dir=run, mpp=2.5)
+    check_synthesis(use, phantom_files, tmp_path)
+    check_segmentation(use, phantom_files, tmp_path)
     # All is done: a second start trains nothing and changes nothing.
-    checkpoints = tmp_path / "run" / "stages" / "0" / "checkpoints"
+    checkpoints = run / "stages" / "0" / "checkpoints"
     before = {p: p.stat().st_mtime_ns for p in checkpoints.iterdir()}
+    config = folder / "config.json"
     programs(
-        "train",
-        data=tmp_path / "records",
-        run_dir=tmp_path / "run",
-        config=tmp_path / "config.json",
-        precision="float32",
+        "train", data=data, run_dir=run, config=config, precision="float32"
     )
     assert before == {p: p.stat().st_mtime_ns for p in checkpoints.iterdir()}
 
 
-def check_synthesis(trained, files, tmp_path):
+def check_synthesis(use, files, tmp_path):
     def paint(folder, seed):
         mask = files / "masks" / "tile_0.png"
-        trained("synthesize", masks=mask, output=folder, seed=seed)
+        use("synthesize", masks=mask, output=folder, seed=seed)
         (path,) = folder.glob("tile_0_*.png")
         return path
 
@@ -124,10 +159,10 @@ def check_synthesis(trained, files, tmp_path):
     assert one.read_bytes() != other.read_bytes()
 
 
-def check_segmentation(trained, files, tmp_path):
+def check_segmentation(use, files, tmp_path):
     folder = tmp_path / "segmented"
     source = files / "images" / "tile_4.png"
-    trained("segment", images=source, output=folder)
+    use("segment", images=source, output=folder)
     mask = images.read_mask_raw(folder / "masks" / "tile_4.png")
     assert mask.shape == (75, 91) and mask.max() < 3
     assert (folder / "overlays" / "tile_4.png").stat().st_size > 0
@@ -144,7 +179,6 @@ def test_glas(programs, tmp_path, real_data):
     metrics, _ = train_and_evaluate(
         programs,
         tmp_path,
-        1,
         images=glas / "images" / "train_[1-4].png",
         masks=glas / "labels" / "train_[1-4]_anno.png",
         mask_suffix="_anno",
@@ -174,7 +208,6 @@ def test_gleason(programs, tmp_path, real_data):
     metrics, page = train_and_evaluate(
         programs,
         tmp_path,
-        1,
         images=tiles / "images" / "test10[01].jpg",
         masks=tiles / "masks" / "test10[01].png",
         classes=TABLES / "gleason.json",

@@ -7,6 +7,7 @@ import pytest
 from small_training import ingest_small, small_config
 
 from histogan_tf.config import NetworkConfig
+from histogan_tf.errors import InputError
 from histogan_tf.run_dir import RunDir
 from trainer import phases, training_data
 
@@ -119,3 +120,14 @@ def test_the_judge_labels_as_many_tiles_as_memory_holds(source, monkeypatch):
     assert [len(list(tiles.dataset)) for tiles in seen] == [2, 1]
     (text,) = told
     assert text.startswith("cache_mb 0 holds 1 of 2 unlabelled tiles")
+
+
+def test_numbers():
+    assert phases.numbers([], 3) == []
+    assert phases.numbers(["2", "0", "2"], 3) == [0, 2]
+
+
+@pytest.mark.parametrize("text", ["3", "-1", "x", "", "1.0"])
+def test_numbers_of_no_stage(text):
+    with pytest.raises(InputError, match=rf"no stage '{text}'.* 0 .* to 2"):
+        phases.numbers(["0", text], 3)
