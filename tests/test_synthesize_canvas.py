@@ -10,6 +10,7 @@ from programs import run_program
 
 from histogan_tf import canvas, paint_canvas, window_paint
 from histogan_tf.data import images
+from trainer import canvas_masks
 
 
 @pytest.fixture
@@ -164,3 +165,18 @@ def test_masks_are_checked_before_any_is_painted(synthesize, folder, tmp_path):
     )
     assert code == 2 and "b.tif: value 9 in 1 pixels" in err
     assert not list(tmp_path.glob(".out*"))
+
+
+def test_a_mask_is_opened_once_for_all_seeds(
+    synthesize, folder, tmp_path, monkeypatch
+):
+    opened, whole = [], canvas_masks.MaskReader.open
+    monkeypatch.setattr(
+        canvas_masks.MaskReader,
+        "open",
+        lambda self, path: opened.append(path.name) or whole(self, path),
+    )
+    given = {"masks": folder, "class_ids": True, "canvas": True, "samples": 3}
+    code, _, err = synthesize(output=tmp_path / "out", **given)
+    assert code == 0, err
+    assert opened == ["a.tif", "b.tif"]

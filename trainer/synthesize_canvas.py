@@ -15,6 +15,7 @@ from trainer.canvas_masks import MaskReader
 from trainer.synthesize_all import Job, Way, job_name
 
 if TYPE_CHECKING:
+    from histogan_tf.sources import Source
     from histogan_tf.window_paint import WindowPainter
 
 
@@ -55,7 +56,7 @@ class ByWindows(Way):
         )
         paint_canvas(
             _painter(root, job["weights_sha256"]),
-            reader.open(pathlib.Path(job["mask"])),
+            _mask(reader, pathlib.Path(job["mask"]), job["mask_sha256"]),
             folder / self.files(job_name(job))[-1],
             brush,
             {"job": job},
@@ -79,6 +80,13 @@ def view_line(
         class_ids=class_ids,
         run_dir=run_dir,
     )
+
+
+@functools.lru_cache(maxsize=1)
+def _mask(reader: MaskReader, path: pathlib.Path, sha256: str) -> "Source":
+    """Opens once for all seeds; of annotations it may take seconds."""
+    del sha256  # tells a mask from what its file was
+    return reader.open(path)
 
 
 @functools.lru_cache(maxsize=1)
