@@ -1,16 +1,18 @@
 """Which files a program is to read, checked before any long work begins.
 
 In: a folder, pattern or file, and a function that reads one file. Out: the
-paths that can be read; or one error that names all that cannot.
+paths that can be read, and a name for each; or one error that names all that
+cannot be read.
 """
 
 import math
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from histogan_tf.errors import InputError, UnreadableError
 from histogan_tf.files import list_files, stem_of
+from histogan_tf.wild_folders import wild_folders
 
 Progress = Callable[[int, int, str], None]
 
@@ -26,26 +28,33 @@ def check_finite(flag: str, value: float | None, allowed: str) -> None:
         raise InputError(f"--{flag} {value}: {allowed} is allowed")
 
 
-def find(source: str, extensions: tuple[str, ...]) -> list[pathlib.Path]:
-    """Files of different stems, sorted.
+def find(source: str, extensions: tuple[str, ...]) -> dict[pathlib.Path, str]:
+    """Files, sorted, and what their outputs are named by.
+
+    That is the stem, "a". Where files of different folders have one stem, the
+    folders that the pattern's wildcards stand for come before: "p1/a".
 
     Raises:
-      InputError: none is there, or two have one stem and would write the
-        same output.
+      InputError: none is there, or two have one name.
     """
+    paths = list_files(source, extensions)
+    names = [stem_of(path) for path in paths]
+    if len({*names}) < len(names):
+        folder_of = wild_folders(source)
+        names = [folder_of(path) + stem_of(path) for path in paths]
     seen: dict[str, pathlib.Path] = {}
-    for path in list_files(source, extensions):
-        if stem_of(path) in seen:
+    for name, path in zip(names, paths, strict=True):
+        if name in seen:
             raise InputError(
-                f"{path}: a second file named {stem_of(path)!r} beside"
-                f" {seen[stem_of(path)]}; outputs are named by it"
+                f"{path}: a second file named {name!r} beside {seen[name]};"
+                " outputs are named by it"
             )
-        seen[stem_of(path)] = path
-    return list(seen.values())
+        seen[name] = path
+    return {path: name for name, path in seen.items()}
 
 
 def readable(
-    paths: list[pathlib.Path],
+    paths: Iterable[pathlib.Path],
     read: Callable[[pathlib.Path], Any],
     skip_bad: bool | None,
     progress: Progress,
@@ -65,7 +74,7 @@ def readable(
     Raises:
       InputError: files are unreadable and not to be skipped, or all are.
     """
-    good, bad = [], []
+    good, bad, paths = [], [], list(paths)
     for place, path in enumerate(paths):
         try:
             read(path)

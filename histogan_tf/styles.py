@@ -13,7 +13,7 @@ def drawn(name: str, seed: int, count: int) -> int:
     """The place of a style, the same for the same arguments on any machine.
 
     Args:
-      name: of the mask, without folder and ending.
+      name: of the mask, as its images bear it ("a", or "p1/a").
       seed: of the image, 0 or more.
       count: of the styles, 1 or more; another count draws anew.
 

@@ -107,20 +107,19 @@ def segment(client: "ServingClient") -> None:
 
     card, windows = prepare(client)
     work = client_segment.Segmenting(client, card, windows, flags.FLAGS.mpp)
-    paths = readable(IMAGE_EXTENSIONS, work.read)
-    tell(note for path in paths for note in work.notes(path))
+    names = readable(IMAGE_EXTENSIONS, work.read)
+    tell(note for path in names for note in work.notes(path))
     with (
         atomic_directory(flags.FLAGS.output) as folder,
         progress_bar("segment") as show,
     ):
-        (folder / "masks").mkdir()
         done = []
-        for path in paths:
-            done.append(work.segment(path, folder))
-            show(len(done), len(paths), path.name)
+        for path, name in names.items():
+            done.append(work.segment(path, name, folder))
+            show(len(done), len(names), name)
         client_segment.write_areas(folder, card, done)
         write_record(folder / "segmentation.json", card, done)
-    print(f"{flags.FLAGS.output}: {len(paths)} images")
+    print(f"{flags.FLAGS.output}: {len(names)} images")
 
 
 def generate(client: "ServingClient") -> None:
@@ -138,21 +137,21 @@ def generate(client: "ServingClient") -> None:
         )
     work = client_generate.Generating(client, card, windows, values.mpp, style)
     work.style("", 0)
-    paths = readable(MASK_EXTENSIONS, work.read)
-    tell(work.guessed(paths))
+    names = readable(MASK_EXTENSIONS, work.read)
+    tell(work.guessed(list(names)))
     seeds = range(values.seed, values.seed + values.samples)
-    total = len(paths) * len(seeds)
+    total = len(names) * len(seeds)
     with (
         atomic_directory(values.output) as folder,
         progress_bar("paint") as show,
     ):
         made = []
-        for path in paths:
+        for path, name in names.items():
             for seed in seeds:
-                made.append(work.generate(path, seed, folder))
-                show(len(made), total, path.name)
+                made.append(work.generate(path, name, seed, folder))
+                show(len(made), total, name)
         write_record(folder / "synthesis.json", card, made)
-    print(f"{values.output}: {total} images of {len(paths)} masks")
+    print(f"{values.output}: {total} images of {len(names)} masks")
 
 
 def wait(client: "ServingClient") -> None:
@@ -203,21 +202,21 @@ def tell(notes: Iterable[str]) -> None:
 
 def readable(
     extensions: tuple[str, ...], read: Callable[[pathlib.Path], Any]
-) -> list[pathlib.Path]:
-    """Files of --input, each read once before the first is sent.
+) -> dict[pathlib.Path, str]:
+    """Files of --input and their names, each read once before one is sent.
 
     Raises:
-      InputError: names all that cannot be read; or two files share a stem.
+      InputError: names all that cannot be read; or two have one name.
     """
-    paths = input_files.find(flags.FLAGS.input, extensions)
-    refuse_slides(paths, extensions)
+    names = input_files.find(flags.FLAGS.input, extensions)
+    refuse_slides(names, extensions)
     with progress_bar("check") as show:
-        good, _ = input_files.readable(paths, read, None, show)
-    return good
+        input_files.readable(names, read, None, show)
+    return names
 
 
 def refuse_slides(
-    paths: list[pathlib.Path], extensions: tuple[str, ...]
+    paths: Iterable[pathlib.Path], extensions: tuple[str, ...]
 ) -> None:
     """Refuses a file, named alone, that a folder or pattern passes over.
 

@@ -22,7 +22,6 @@ from histogan_tf import rescale, styles
 from histogan_tf.data import images, png, scale_notes
 from histogan_tf.data.classes import IGNORE
 from histogan_tf.errors import InputError, UnreadableError
-from histogan_tf.files import stem_of
 from serving import client_tiles
 from serving.client_api import ServingClient
 from serving.client_card import Card
@@ -108,14 +107,16 @@ class Generating:
         return Style(chosen, vector)
 
     def generate(
-        self, path: pathlib.Path, seed: int, folder: pathlib.Path
+        self, path: pathlib.Path, name: str, seed: int, folder: pathlib.Path
     ) -> dict[str, Any]:
         """Writes one image; returns its entry of synthesis.json."""
-        mask, style = self.read(path), self.style(stem_of(path), seed)
+        mask, style = self.read(path), self.style(name, seed)
         work = functools.partial(self._paint, mask, style, seed)
         image, version = self.windows.run(work)
-        file = f"{stem_of(path)}_{seed}.png"
-        images.write_png(folder / file, image)
+        file = f"{name}_{seed}.png"
+        target = folder / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        images.write_png(target, image)
         vector = None if style.vector is None else style.vector.tolist()
         return {
             "file": file,

@@ -20,7 +20,7 @@ import numpy as np
 from histogan_tf import rescale
 from histogan_tf.data import images, png, scale_notes
 from histogan_tf.errors import InputError
-from histogan_tf.files import atomic_write, stem_of
+from histogan_tf.files import atomic_write
 from serving import client_tiles
 from serving.client_api import ServingClient
 from serving.client_card import Card
@@ -63,7 +63,9 @@ class Segmenting:
             return []
         return scale_notes.file_notes(path, self.mpp, self.card.mpp)
 
-    def segment(self, path: pathlib.Path, folder: pathlib.Path) -> dict:
+    def segment(
+        self, path: pathlib.Path, name: str, folder: pathlib.Path
+    ) -> dict[str, Any]:
         """Writes one image's mask; returns its entry of segmentation.json."""
         image, mpp = self.read(path)
         scaled = image
@@ -76,10 +78,12 @@ class Segmenting:
             mask = cv2.resize(
                 mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT
             )
-        images.write_png(folder / "masks" / f"{stem_of(path)}.png", mask)
+        target = folder / "masks" / f"{name}.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        images.write_png(target, mask)
         pixels = np.bincount(mask.ravel(), minlength=count)
         return {
-            "name": stem_of(path),
+            "name": name,
             "file": str(path),
             "height": height,
             "width": width,

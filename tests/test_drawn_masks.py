@@ -2,6 +2,7 @@
 
 import functools
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -280,6 +281,11 @@ def test_the_slide_of_another_name(drawn, tmp_path):
         tmp_path / "case.ome.tif", [slide_files.painted(300, 300)], 1.0
     )
     assert reader(str(tmp_path), None, None).whole(drawn).any()
+    shutil.copyfile(tmp_path / "case.ome.tif", tmp_path / "case.tiff")
+    with pytest.raises(
+        InputError, match=r"case\.ome\.tif and .*case\.tiff may"
+    ):
+        reader(str(tmp_path), None, None).whole(drawn)
 
 
 def test_a_slide_whose_ending_the_annotations_bear(drawn, tmp_path):
@@ -288,4 +294,5 @@ def test_a_slide_whose_ending_the_annotations_bear(drawn, tmp_path):
     )
     path = tmp_path / "case.tif.geojson"
     path.write_bytes(drawn.read_bytes())
+    shutil.copyfile(tmp_path / "case.tif", tmp_path / "case.ome.tif")
     assert reader(str(tmp_path), None, None).whole(path).any()

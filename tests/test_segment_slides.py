@@ -102,7 +102,7 @@ def test_another_scale_than_the_slides_is_said_once(slide, capsys):
             outlined=(1,),
             min_object_um2=0.0,
         )
-        segment_all._checked([slide], SlideItem, request, 2.45)
+        segment_all._checked({slide: "case"}, SlideItem, request, 2.45)
         return capsys.readouterr().err
 
     quiet = say(None) + say(2.46)
@@ -230,7 +230,7 @@ def test_slides_are_told_by_their_format_and_size(
     monkeypatch.setattr(
         segment_all,
         "segment_all",
-        lambda paths, *_: seen.append(paths[0].name),
+        lambda names, *_: seen.extend(path.name for path in names),
     )
     svs = real_data / "slides" / "CMU-1-Small-Region.svs"
     assert segment(images=svs, output=tmp_path / "a")[0] == 0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from histogan_tf.errors import InputError
-from histogan_tf.files import stem_of
+from histogan_tf.files import composed, list_files, stem_of
 
 if TYPE_CHECKING:
     from histogan_tf.data.annotations import Frame, Labels
@@ -136,15 +136,21 @@ def size_of(text: str | None) -> tuple[int, int] | None:
 def _reference(source: str, path: pathlib.Path) -> pathlib.Path:
     from histogan_tf.data.groups import without_ending
     from histogan_tf.data.slides import EXTENSIONS as SLIDES
-    from histogan_tf.files import list_files
 
     if pathlib.Path(source).is_file():
         return pathlib.Path(source)
     # QuPath's scripts write a.svs.geojson for a.svs.
     names = (stem_of(path), without_ending(stem_of(path)))
-    for found in list_files(source, SLIDES):
-        if stem_of(found) in names:
-            return found
-    raise InputError(
-        f"--reference {source}: no slide named {stem_of(path)} there"
-    )
+    listed = list_files(source, SLIDES)
+    found = [slide for slide in listed if stem_of(slide) in names]
+    if not found:
+        raise InputError(
+            f"--reference {source}: no slide named {stem_of(path)} there"
+        )
+    found = [s for s in found if composed(s.name) == stem_of(path)] or found
+    if len(found) > 1:
+        raise InputError(
+            f"--reference {source}: {found[0]} and {found[1]} may both be what"
+            f" {path} was drawn on; paint one folder at a time"
+        )
+    return found[0]

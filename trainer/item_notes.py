@@ -45,7 +45,7 @@ class Note:
         self, state: dict[str, Any], entry: dict[str, Any] | None = None
     ) -> None:
         """Writes it, whole or not at all; both are JSON values."""
-        self.path.parent.mkdir(exist_ok=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         value = {"state": state, "entry": entry}
         atomic_write(self.path, json.dumps(value).encode())
 
@@ -70,8 +70,10 @@ def note(folder: pathlib.Path, name: str) -> Note:
 def states(folder: pathlib.Path) -> dict[str, dict[str, Any]]:
     """The states of all items that have a note there, by name."""
     found = {}
-    for path in sorted((folder / work_folder.NOTES).glob("*.json")):
+    notes = folder / work_folder.NOTES
+    for path in sorted(notes.rglob("*.json")):
         state = Note(path).state
         if state is not None:
-            found[path.name.removesuffix(".json")] = state
+            name = path.relative_to(notes).as_posix()
+            found[name.removesuffix(".json")] = state
     return found

@@ -14,11 +14,15 @@ Slides (SVS, NDPI, MRXS, ...), or with --canvas all images, are read by windows
 in constant memory, and so is everything if one image exceeds 4096 x 4096 px.
 Results are then at the run's finest um/px, see `segment_slide.py`.
 
+Where images of different folders have one name, theirs go before it:
+`masks/p1/a.png` of `--images 'cases/*/a.png'`.
+
 The same command goes on where it was interrupted. With --runner beam images
 are spread over Apache Beam's workers; same bytes.
 """
 
 import pathlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
@@ -102,7 +106,7 @@ def main() -> None:
     segment_networks.check_views(run, name, flags.FLAGS.views)
     unfinished.tell(run, segment_networks.phases(run, name))
     listed = input_files.find(flags.FLAGS.images, EXTENSIONS)
-    found = dicom_series.one_each(listed)
+    found = {path: listed[path] for path in dicom_series.one_each(listed)}
     if len(found) < len(listed):
         print(f"{len(listed) - len(found)} more files of DICOM slides left out")
     if slides_wanted(found, run.config().finest_mpp):
@@ -112,7 +116,7 @@ def main() -> None:
         print(f"{flags.FLAGS.output}: {len(done)} images")
 
 
-def slides_wanted(paths: list[pathlib.Path], finest: float) -> bool:
+def slides_wanted(paths: Iterable[pathlib.Path], finest: float) -> bool:
     """Whether --canvas says so or, without it, there are slides.
 
     An image that is large at the run's `finest` um/px is as good as a slide.
@@ -135,16 +139,16 @@ def slides_wanted(paths: list[pathlib.Path], finest: float) -> bool:
 
 
 def segment_images(
-    run: "RunDir", paths: list[pathlib.Path]
+    run: "RunDir", names: dict[pathlib.Path, str]
 ) -> list[dict[str, Any]]:
     """Segments images as they are; returns their entries."""
     values = flags.FLAGS
     network = segment_networks.by_image(run, values.network, values.views)
-    return segment(run, paths, ImageItem, network, asked(run))
+    return segment(run, names, ImageItem, network, asked(run))
 
 
 def segment_slides(
-    run: "RunDir", paths: list[pathlib.Path]
+    run: "RunDir", names: dict[pathlib.Path, str]
 ) -> list[dict[str, Any]]:
     """Segments by windows; returns the slides' entries."""
     values = flags.FLAGS
@@ -154,7 +158,7 @@ def segment_slides(
         tissue=values.tissue,
     )
     network = segment_networks.by_window(run, values.network, values.views)
-    return segment(run, paths, SlideItem, network, request)
+    return segment(run, names, SlideItem, network, request)
 
 
 def asked(run: "RunDir") -> Request:
@@ -175,7 +179,7 @@ def asked(run: "RunDir") -> Request:
 
 def segment(
     run: "RunDir",
-    paths: list[pathlib.Path],
+    names: dict[pathlib.Path, str],
     kind: type[Item],
     network: Network,
     request: Request,
@@ -194,7 +198,7 @@ def segment(
         skipped.extend(bad)
 
     runner = runners.chosen(running.here, request.output)
-    segment_all.segment_all(paths, kind, network, request, record, runner)
+    segment_all.segment_all(names, kind, network, request, record, runner)
     for error in skipped:
         print(f"skipped {error}")
     return finished

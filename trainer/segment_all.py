@@ -16,7 +16,6 @@ from typing import Any
 
 from histogan_tf import input_files, running, work_folder
 from histogan_tf.errors import InputError, UnreadableError
-from histogan_tf.files import stem_of
 from histogan_tf.progress_bar import progress_bar
 from trainer import item_notes
 from trainer.segment_item import Item, Network, Request
@@ -25,7 +24,7 @@ Found = dict[str, Any] | UnreadableError
 
 
 def segment_all(
-    paths: list[pathlib.Path],
+    names: dict[pathlib.Path, str],
     kind: type[Item],
     network: Network,
     request: Request,
@@ -37,7 +36,7 @@ def segment_all(
     """Checks all images, then segments them.
 
     Args:
-      paths: of the images.
+      names: what each image's results are named by, by its path.
       kind: what each of them is.
       network: reads them.
       request: output and what to write; of the `kind`.
@@ -50,7 +49,7 @@ def segment_all(
         settings or of another image of the same name, or the disk is full.
     """
     work_folder.check_free(request.output)
-    states, bad = _checked(paths, kind, request, network.finest)
+    states, bad = _checked(names, kind, request, network.finest)
     work = asdict(request) | network.identity | {"canvas": kind.canvas}
     work["classes"] = network.table.to_json()
     # An image that turns out to be damaged may be left out afterwards.
@@ -63,8 +62,8 @@ def segment_all(
 
         def tell(images: int, *inside: int) -> None:
             done, total = inside or (images, len(states))
-            name = stem_of(states[min(images, len(states) - 1)]["file"])
-            show(done, total, f"segment {name}")
+            state = states[min(images, len(states) - 1)]
+            show(done, total, f"segment {state['name']}")
 
         for state in states:
             item(state).check()
@@ -102,7 +101,7 @@ def _segment(
 
 
 def _checked(
-    paths: list[pathlib.Path],
+    names: dict[pathlib.Path, str],
     kind: type[Item],
     request: Request,
     finest: float,
@@ -112,11 +111,12 @@ def _checked(
     notes: list[str] = []
 
     def read(path: pathlib.Path) -> None:
-        states[path], told = kind.look(path, request, finest)
+        state, told = kind.look(path, request, finest)
+        states[path] = state | {"name": names[path]}
         notes.extend(told)
 
     with progress_bar("check") as show:
-        good, bad = input_files.readable(paths, read, request.skip_bad, show)
+        good, bad = input_files.readable(names, read, request.skip_bad, show)
     for note in notes:
         print(note, file=sys.stderr)
     return [states[path] for path in good], bad

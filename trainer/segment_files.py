@@ -135,5 +135,5 @@ def write_text(path: pathlib.Path, text: str) -> None:
     """Writes UTF-8, whole or not at all, in a folder that may be new."""
     from histogan_tf.files import atomic_write
 
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     atomic_write(path, text.encode())

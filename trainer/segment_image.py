@@ -77,7 +77,7 @@ class ImageItem(Item[ReadImage]):
         shares = rescale.read_at(reader, image, mpp, self.network.finest)
         mask, table = class_ids(shares), self.network.table
         for path in self.files:
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
         images.write_png(self._mask, mask)
         shown = pictures.overlay(image, mask, table.palette())
         images.write_png(self._overlay, shown)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from histogan_tf import running, work_folder
 from histogan_tf.errors import InputError
-from histogan_tf.files import stem_of
 from trainer import item_notes
 from trainer.segment_files import Objects
 
@@ -66,7 +65,8 @@ class Item(abc.ABC, Generic[Reader]):
     ) -> tuple[dict[str, Any], list[str]]:
         """An image's state, and notes on its scale.
 
-        The state has the "file", and what tells it from another file there.
+        The state has the "file", and what tells it from another file there;
+        the item's has the "name" as well.
 
         Raises:
           UnreadableError: the image is damaged or of another format.
@@ -96,8 +96,8 @@ class Item(abc.ABC, Generic[Reader]):
 
     @property
     def name(self) -> str:
-        """What its files are named by."""
-        return stem_of(self.path)
+        """What its files are named by; folders may be part of it."""
+        return self.state["name"]
 
     @property
     def objects(self) -> Objects:
@@ -137,7 +137,7 @@ class Item(abc.ABC, Generic[Reader]):
         if self._note.state != self.state:
             self.remove()
             self._note.write(self.state)
-        entry = self.state | {"name": self.name} | self.make(reader, show)
+        entry = self.state | self.make(reader, show)
         self._note.write(self.state, entry)
         return entry
 

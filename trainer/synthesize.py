@@ -5,9 +5,11 @@ r"""Masks in, tissue out: PNG images in any seed and style.
 
 Writes `<mask>_<seed>.png` at the run's finest um/px, and `synthesis.json`:
 what seed, style and mask each file was made from; with --stages the coarser
-images go to `stages/<k>/`. Without --style_from a style is drawn from those
-of the training images by the seed and the mask's name, so it does not depend
-on which other masks are given.
+images go to `stages/<k>/`. Where masks of different folders have one name,
+theirs go before it: `p1/a_0.png` of `--masks 'cases/*/a.png'`.
+
+Without --style_from a style is drawn from those of the training images by the
+seed and the mask's name, so it does not depend on which other masks are given.
 
 Annotations are masks too (QuPath's .geojson, ASAP's .xml): --reference is the
 slide they were drawn on, or a folder of slides of their names; without one,
@@ -26,6 +28,7 @@ are spread over Apache Beam's workers; same bytes.
 import functools
 import json
 import pathlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
@@ -108,15 +111,15 @@ def main() -> None:
     run = run_dir.open_run(flags.FLAGS.run_dir)
     unfinished.tell(run, run_dir.stage_names(run.config()))
     endings = (*MASK_EXTENSIONS, *drawn_masks.endings(flags.FLAGS.masks))
-    paths = input_files.find(flags.FLAGS.masks, endings)
+    names = input_files.find(flags.FLAGS.masks, endings)
     reader = mask_reader(run)
-    if not canvas_wanted(reader, paths):
+    if not canvas_wanted(reader, names):
         coarser = len(run.config().stages) - 1 if flags.FLAGS.stages else 0
-        made = paint(run, reader, paths, AtOnce(coarser))
-        print(f"{flags.FLAGS.output}: {len(made)} images of {len(paths)} masks")
+        made = paint(run, reader, names, AtOnce(coarser))
+        print(f"{flags.FLAGS.output}: {len(made)} images of {len(names)} masks")
         return
-    made = paint(run, reader, paths, canvases())
-    print(f"{flags.FLAGS.output}: {len(made)} canvases of {len(paths)} masks")
+    made = paint(run, reader, names, canvases())
+    print(f"{flags.FLAGS.output}: {len(made)} canvases of {len(names)} masks")
     as_ids, root = flags.FLAGS.class_ids, str(run.root)
     print(
         synthesize_canvas.view_line(flags.FLAGS.output, made[0], as_ids, root)
@@ -134,7 +137,7 @@ def canvases() -> synthesize_canvas.ByWindows:
 def paint(
     run: "RunDir",
     reader: canvas_masks.MaskReader,
-    paths: list[pathlib.Path],
+    names: dict[pathlib.Path, str],
     way: Way,
 ) -> list[dict[str, Any]]:
     """Checks and paints all masks; returns the images' entries."""
@@ -145,8 +148,8 @@ def paint(
     style, made = style_source(run), list[dict[str, Any]]()
     with progress_bar("check") as show:
         check = functools.partial(way.check, reader)
-        input_files.readable(paths, check, None, show)
-    notes = print_notes(reader, paths)
+        input_files.readable(names, check, None, show)
+    notes = print_notes(reader, list(names))
 
     def record(folder: pathlib.Path, entries: list[dict[str, Any]]) -> None:
         write_record(folder, run, entries, notes)
@@ -159,7 +162,7 @@ def paint(
         samples=flags.FLAGS.samples,
     )
     runner = runners.chosen(running.here, request.output)
-    paint_all(run, paths, reader, style, request, way, weights, record, runner)
+    paint_all(run, names, reader, style, request, way, weights, record, runner)
     return made
 
 
@@ -196,7 +199,7 @@ def mask_reader(run: "RunDir") -> canvas_masks.MaskReader:
 
 
 def canvas_wanted(
-    reader: canvas_masks.MaskReader, paths: list[pathlib.Path]
+    reader: canvas_masks.MaskReader, paths: Iterable[pathlib.Path]
 ) -> bool:
     """Whether --canvas says so or, without it, some mask is large."""
     if flags.FLAGS.canvas is not None:

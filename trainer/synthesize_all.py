@@ -17,7 +17,6 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from histogan_tf import running, work_folder
-from histogan_tf.files import stem_of
 from histogan_tf.progress_bar import progress_bar
 from trainer import item_notes
 from trainer.canvas_masks import MaskReader
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from histogan_tf.run_dir import RunDir
 
 Style = Callable[[str, int], tuple[str, "np.ndarray"]]
-# What decides an image, as JSON values.
+# What decides an image, and the "name" of its files, as JSON values.
 Job = dict[str, Any]
 
 
@@ -84,7 +83,7 @@ class Way(abc.ABC):
 
 def paint_all(
     run: "RunDir",
-    paths: list[pathlib.Path],
+    names: dict[pathlib.Path, str],
     reader: MaskReader,
     style: Style,
     request: Request,
@@ -97,7 +96,7 @@ def paint_all(
 
     Args:
       run: the trained run.
-      paths: of the masks.
+      names: what each mask's images are named by, by its path.
       reader: opens them.
       style: gives each image's style by the mask's name and the seed.
       request: output and seeds.
@@ -112,8 +111,8 @@ def paint_all(
     """
     jobs = [
         job | {"weights_sha256": weights}
-        for path in paths
-        for job in _jobs(path, style, reader, request)
+        for path, name in names.items()
+        for job in _jobs(path, name, style, reader, request)
     ]
     work = asdict(request) | asdict(way) | {"weights": weights}
     work |= {"canvas": way.canvas, "classes": run.classes().to_json()}
@@ -125,7 +124,7 @@ def paint_all(
 
         def tell(images: int, *inside: int) -> None:
             done, total = inside or (images, len(jobs))
-            show(done, total, job_name(jobs[min(images, len(jobs) - 1)]))
+            show(done, total, jobs[min(images, len(jobs) - 1)]["name"])
 
         one = functools.partial(_paint, folder, run.root, reader, way)
         for place, _ in enumerate(runner(one, jobs, tell)):
@@ -134,29 +133,29 @@ def paint_all(
         record(folder, [_entry(way, job) for job in jobs])
 
 
-def job_name(job: Job) -> str:
-    """What an image's files are named by."""
-    return f"{stem_of(job['mask'])}_{job['seed']}"
-
-
 def _jobs(
-    path: pathlib.Path, style: Style, reader: MaskReader, request: Request
+    path: pathlib.Path,
+    name: str,
+    style: Style,
+    reader: MaskReader,
+    request: Request,
 ) -> Iterator[Job]:
     from histogan_tf.data.manifest import hash_file
 
     mask = {"mask": str(path), "mask_sha256": hash_file(path)}
     mask |= reader.describe(path)
     for seed in request.seeds:
-        name, vector = style(stem_of(path), seed)
+        whose, vector = style(name, seed)
         values = [float(value) for value in vector]
-        yield mask | {"seed": seed, "style_name": name, "style": values}
+        image = {"name": f"{name}_{seed}", "seed": seed}
+        yield mask | image | {"style_name": whose, "style": values}
 
 
 def _check(folder: pathlib.Path, way: Way, jobs: list[Job]) -> None:
     """Raises InputError if unfinished work differs in more than masks."""
     for job in jobs:
         *_, path = _paths(folder, way, job)
-        there = item_notes.note(folder, path.name).state
+        there = _note(folder, way, job).state
         if there:
             there |= {"mask_sha256": job["mask_sha256"]}
             work_folder.check_same(there, job, path)
@@ -164,7 +163,7 @@ def _check(folder: pathlib.Path, way: Way, jobs: list[Job]) -> None:
 
 def _drop_others(folder: pathlib.Path, way: Way, jobs: list[Job]) -> None:
     """Removes images, finished or not, that are asked for no more."""
-    wanted = {way.files(job_name(job))[-1] for job in jobs}
+    wanted = {way.files(job["name"])[-1] for job in jobs}
     for name, job in item_notes.states(folder).items():
         if name not in wanted:
             _remove(_paths(folder, way, job))
@@ -176,13 +175,18 @@ def _remove(paths: list[pathlib.Path]) -> None:
         work_folder.remove(work_folder.beside(path))
 
 
+def _note(folder: pathlib.Path, way: Way, job: Job) -> item_notes.Note:
+    *_, file = way.files(job["name"])
+    return item_notes.note(folder, file)
+
+
 def _paths(folder: pathlib.Path, way: Way, job: Job) -> list[pathlib.Path]:
-    return [folder / file for file in way.files(job_name(job))]
+    return [folder / file for file in way.files(job["name"])]
 
 
 def _entry(way: Way, job: Job) -> dict[str, Any]:
     """An image's entry of synthesis.json."""
-    *coarser, file = way.files(job_name(job))
+    *coarser, file = way.files(job["name"])
     return (
         {"file": file} | ({"coarser_stages": coarser} if coarser else {}) | job
     )
@@ -198,7 +202,7 @@ def _paint(
 ) -> None:
     """Paints an image, unless an earlier start has finished it."""
     paths = _paths(folder, way, job)
-    note = item_notes.note(folder, paths[-1].name)
+    note = _note(folder, way, job)
     if note.state != job:
         _remove(paths)
         note.write(job)

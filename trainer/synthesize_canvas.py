@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from histogan_tf import running
 from trainer import large_images, view_command
 from trainer.canvas_masks import MaskReader
-from trainer.synthesize_all import Job, Way, job_name
+from trainer.synthesize_all import Job, Way
 
 if TYPE_CHECKING:
     from histogan_tf.sources import Source
@@ -47,6 +47,8 @@ class ByWindows(Way):
         """Paints a canvas."""
         from histogan_tf.paint_canvas import Brush, paint_canvas
 
+        target = folder / self.files(job["name"])[-1]
+        target.parent.mkdir(parents=True, exist_ok=True)
         brush = Brush(
             job["seed"],
             tuple(job["style"]),
@@ -57,7 +59,7 @@ class ByWindows(Way):
         paint_canvas(
             _painter(root, job["weights_sha256"]),
             _mask(reader, pathlib.Path(job["mask"]), job["mask_sha256"]),
-            folder / self.files(job_name(job))[-1],
+            target,
             brush,
             {"job": job},
             show,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from histogan_tf import running
 from trainer.canvas_masks import MaskReader
-from trainer.synthesize_all import Job, Way, job_name
+from trainer.synthesize_all import Job, Way
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +51,7 @@ class AtOnce(Way):
         mask = _mask(reader, pathlib.Path(job["mask"]), job["mask_sha256"])
         canvas = _canvas(root, job["weights_sha256"])
         *coarser, finest = canvas.synthesise(mask, job["style"], job["seed"])
-        files = self.files(job_name(job))
+        files = self.files(job["name"])
         for file, image in zip(
             files, [*coarser[: self.stages], finest], strict=True
         ):

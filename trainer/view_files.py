@@ -5,6 +5,7 @@ and of downloads; a folder that `trainer.segment` wrote is searched for those
 of the image.
 """
 
+import json
 import pathlib
 
 from histogan_tf.errors import InputError
@@ -40,9 +41,10 @@ def downloads(
         if not path.is_file():
             raise InputError(f"--downloads {path}: no such file")
     if segmentation and (folder := pathlib.Path(segmentation)).is_dir():
+        name = _name_in(folder, image)
         made = (
-            folder / "outlines" / f"{stem_of(image)}.geojson",
-            folder / "instances" / f"{stem_of(image)}.csv",
+            folder / "outlines" / f"{name}.geojson",
+            folder / "instances" / f"{name}.csv",
             folder / "areas.csv",
         )
         found += [path for path in made if path.is_file()]
@@ -56,10 +58,8 @@ def downloads(
 def _mask_in(given: pathlib.Path, image: pathlib.Path) -> pathlib.Path:
     if not given.is_dir():
         return given
-    wanted = [
-        given / "masks" / f"{stem_of(image)}{end}"
-        for end in (".ome.tif", ".png")
-    ]
+    name = _name_in(given, image)
+    wanted = [given / "masks" / f"{name}{end}" for end in (".ome.tif", ".png")]
     for path in wanted:
         if path.is_file():
             return path
@@ -67,3 +67,23 @@ def _mask_in(given: pathlib.Path, image: pathlib.Path) -> pathlib.Path:
         f"--segmentation {given}: neither {wanted[0]} nor {wanted[1].name}"
         " is there"
     )
+
+
+def _name_in(folder: pathlib.Path, image: pathlib.Path) -> str:
+    """What an image's results are named by: its stem, unless the record knows.
+
+    Raises:
+      InputError: the record is damaged.
+    """
+    record = folder / "segmentation.json"
+    if record.is_file():
+        try:
+            entries = json.loads(record.read_text(encoding="utf-8"))["images"]
+            for entry in entries:
+                if pathlib.Path(entry["file"]).resolve() == image.resolve():
+                    return entry["name"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{record}: not a record of trainer.segment; remove it"
+            ) from error
+    return stem_of(image)

@@ -11,13 +11,13 @@ stem, the folders that wildcards stand for must be the same as well:
 import dataclasses
 import os
 import pathlib
-import re
 from collections.abc import Callable, Container, Iterable
 
 from histogan_tf.data.groups import Grouping, without_ending
 from histogan_tf.data.images import IMAGE_EXTENSIONS, MASK_EXTENSIONS
 from histogan_tf.errors import InputError
 from histogan_tf.files import composed, list_files, stem_of
+from histogan_tf.wild_folders import wild_folders
 
 Extensions = tuple[str, ...]
 
@@ -67,18 +67,20 @@ def pair(
     drawn = list_files(masks, kinds[1])
     files = list_files(instances, MASK_EXTENSIONS) if instances else []
     pictures = _others(list_files(images, kinds[0]), [*drawn, *files], images)
-    folders = _folders if _repeat(pictures) else _no_folders
+    folders = wild_folders if _repeat(pictures) else _no_folders
     found = _by_name(pictures, folders(images), "", "image")
     labels = _by_name(drawn, folders(masks), suffix, "mask", found)
     _check_same(found, labels, "mask", masks, suffix)
-    _check_folders(found, labels, _folders(images), _folders(masks))
+    _check_folders(found, labels, wild_folders(images), wild_folders(masks))
     outlines: dict[str, pathlib.Path] = {}
     if instances:
         outlines = _by_name(
             files, folders(instances), suffix, "instance mask", found
         )
         _check_same(found, outlines, "instance mask", instances, suffix)
-        _check_folders(found, outlines, _folders(images), _folders(instances))
+        _check_folders(
+            found, outlines, wild_folders(images), wild_folders(instances)
+        )
     return [
         ImageFiles(path, group_of(path), labels[name], outlines.get(name))
         for name, path in sorted(found.items())
@@ -128,29 +130,6 @@ def _no_folders(source: str) -> Callable[[pathlib.Path], str]:
     """Of different names, which alone are enough."""
     del source
     return lambda path: ""
-
-
-def _folders(source: str) -> Callable[[pathlib.Path], str]:
-    """Gives the folders that a pattern's wildcards stand for: "p1/"."""
-    source = source if os.path.exists(source) else os.path.expanduser(source)
-    if os.path.exists(source):  # a folder or a file
-        return lambda path: ""
-    pattern = pathlib.Path(source).parts
-    if pattern[-1] != "**":
-        pattern = pattern[:-1]
-    wild = [bool(re.search(r"[*?\[]", part)) for part in pattern]
-    deep = [place for place, part in enumerate(pattern) if part == "**"]
-
-    def stood_for(path: pathlib.Path) -> str:
-        parts, kept = path.parent.parts, wild
-        if deep:
-            # However many: all between the first and the last such wildcard.
-            more = len(parts) - deep[0] - (len(pattern) - 1 - deep[-1])
-            kept = [*wild[: deep[0]], *[True] * more, *wild[deep[-1] + 1 :]]
-        named = [n for n, is_wild in zip(parts, kept, strict=True) if is_wild]
-        return composed("".join(f"{name}/" for name in named))
-
-    return stood_for
 
 
 def _by_name(
