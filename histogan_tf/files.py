@@ -137,9 +137,10 @@ def list_files(source: str, extensions: tuple[str, ...]) -> list[pathlib.Path]:
     pattern = source
     if os.path.isdir(source):
         pattern = os.path.join(glob.escape(source), "*")
+    # `**/**` finds each file more than once.
     found = sorted(
         _utf8(name)
-        for name in _matches(pattern)
+        for name in {*_matches(pattern)}
         if name.lower().endswith(extensions) and os.path.isfile(name)
     )
     if not found:

@@ -12,6 +12,8 @@ from collections.abc import Callable
 
 from histogan_tf.files import composed
 
+_WILD = re.compile(r"[*?\[]")
+
 
 def wild_folders(source: str) -> Callable[[pathlib.Path], str]:
     """Gives a file's folders, each with its slash; "" where none is wild.
@@ -24,16 +26,18 @@ def wild_folders(source: str) -> Callable[[pathlib.Path], str]:
     pattern = pathlib.Path(source).parts
     if pattern[-1] != "**":
         pattern = pattern[:-1]
-    wild = [bool(re.search(r"[*?\[]", part)) for part in pattern]
     deep = [place for place, part in enumerate(pattern) if part == "**"]
 
     def stood_for(path: pathlib.Path) -> str:
-        parts, kept = path.parent.parts, wild
+        parts, stated = path.parent.parts, pattern
         if deep:
             # However many: all between the first and the last such wildcard.
             more = len(parts) - deep[0] - (len(pattern) - 1 - deep[-1])
-            kept = [*wild[: deep[0]], *[True] * more, *wild[deep[-1] + 1 :]]
-        named = [n for n, is_wild in zip(parts, kept, strict=True) if is_wild]
+            after = pattern[deep[-1] + 1 :]
+            stated = (*pattern[: deep[0]], *["**"] * more, *after)
+        pairs = zip(parts, stated, strict=True)
+        # A folder may have brackets in its own name.
+        named = [n for n, part in pairs if n != part and _WILD.search(part)]
         return composed("".join(f"{name}/" for name in named))
 
     return stood_for

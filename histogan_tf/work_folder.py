@@ -147,6 +147,10 @@ def _take_back(
 def _publish(folder: pathlib.Path, target: pathlib.Path) -> None:
     for leftover in _leftovers(folder):
         remove(leftover)
+    for inner in sorted(folder.rglob("*"), reverse=True):
+        # Its files were of something that is gone.
+        if inner.is_dir() and not any(inner.iterdir()):
+            inner.rmdir()
     for entry in [*folder.rglob("*"), folder]:
         sync(entry)
     os.replace(folder, target)  # POSIX: over nothing or an empty folder

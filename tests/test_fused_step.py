@@ -39,14 +39,24 @@ def traced(step, example):
     return tf.function(step, autograph=False).get_concrete_function(example)
 
 
+def optimizers(model):
+    # Keras' own `optimizer` is None.
+    kept = [v for k, v in vars(model).items() if k.endswith("optimizer")]
+    return [one for one in kept if one]
+
+
 def trained(kind):
     """How many loops a step has; its loss terms; its weights after it."""
     model, example = kind(), batch()
     step = traced(model.train_step, example)
     terms = {name: float(value) for name, value in step(example).items()}
     # Whatever the layers calculate in, each number that is kept is float32.
-    kept = {v.dtype for v in model.variables if v.dtype.is_floating}
-    assert kept == {tf.float32}
+    moments = [v for o in optimizers(model) for v in o.variables()]
+    assert len(moments) > len(model.trainable_variables)
+    for variable in (*model.variables, *moments):
+        if variable.dtype.is_floating:
+            assert variable.dtype == tf.float32
+            assert np.isfinite(variable.numpy()).all(), variable.name
     weights = [tf.reshape(v, [-1]) for v in model.trainable_variables]
     return compiled(step.graph), terms, tf.concat(weights, 0).numpy()
 

@@ -71,9 +71,12 @@ def in_judge():
     between(SegmenterModel, die)
 
 
-def slowly():
-    """So that the other can be killed meanwhile."""
-    between(SegmenterModel, lambda: time.sleep(3))
+def waiting():
+    """In the segmenter, until the other has been killed."""
+    def wait():
+        if (FOLDER / "lost/segmenter/checkpoints/ckpt-2.index").exists():
+            after(FOLDER / "was_killed")
+    between(SegmenterModel, wait)
 
 
 def at_save(phase, step, module, name):
@@ -131,9 +134,10 @@ for moment in (
     alone("killed", moment)
 first, second = worker("lost", 0), worker("lost", 1, in_judge)
 print(ended(second))
-second = worker("lost", 1, slowly)
+second = worker("lost", 1, waiting)
 after(FOLDER / "lost/segmenter/checkpoints/ckpt-2.index")
 os.kill(first, signal.SIGKILL)
+(FOLDER / "was_killed").touch()
 print(ended(first))
 stage = FOLDER / "lost/stages/0/checkpoints/ckpt-4.index"
 written = stage.stat().st_mtime_ns
@@ -185,6 +189,7 @@ def test_a_killed_worker_comes_back_and_nothing_is_trained_twice(trained):
     assert told["lost"].count("a worker was lost; starting again") == 2
     # Worker 0 alone tells of progress, and alone writes.
     assert told["lost"].count("stages/0 4/4") == 1
+    assert len(list((folder / "lost/stages/0/events").iterdir())) == 1
     for phase in PHASES:
         one, lost = (variables(folder / n / phase) for n in ("one", "lost"))
         assert one.keys() == lost.keys()

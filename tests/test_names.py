@@ -4,6 +4,7 @@ import functools
 import json
 import pathlib
 import shutil
+import weakref
 
 import numpy as np
 import pytest
@@ -11,10 +12,16 @@ import serving_fake
 import serving_fake_model
 from programs import run_program, segmented
 
-from histogan_tf import canvas, input_files, styles, window_paint
+from histogan_tf import (
+    canvas,
+    input_files,
+    styles,
+    window_paint,
+    work_folder,
+)
 from histogan_tf.data import images
 from histogan_tf.errors import InputError
-from trainer import item_notes, synthesize_image, view_files
+from trainer import item_notes, last_made, synthesize_image, view_files
 from trainer.synthesize_canvas import ByWindows
 from trainer.synthesize_image import AtOnce
 
@@ -41,6 +48,10 @@ def test_names_by_hand(tmp_path):
     assert found(tmp_path / "*/x/*") == ["p1/a", "p1/b", "p2/a", "p2/c"]
     names = {"p1/x/a", "p1/x/b", "p2/x/a", "p2/x/c"}
     assert set(found(tmp_path / "**/*")) == names
+    assert set(found(tmp_path / "**/**/*")) == names
+    # Brackets of a folder's own name are no wildcard.
+    touched(tmp_path, "set [1]/p1/a.png", "set [1]/p2/a.png")
+    assert found(tmp_path / "set [1]/*/*") == ["p1/a", "p2/a"]
     touched(tmp_path, "p1/x/b.tif")
     with pytest.raises(InputError, match=r"b\.tif: a second .* named 'p1/b'"):
         found(tmp_path / "*/x/*")
@@ -65,7 +76,7 @@ def run(random_run, capsys, monkeypatch):
             f"trainer.{name}", capsys, monkeypatch, run_dir=random_run, **given
         )
         assert ended == code, err
-        return out
+        return out or err
 
     return program
 
@@ -99,6 +110,105 @@ def test_segmented(run, cases, tmp_path, by_windows):
         more = view_files.downloads(image, [], str(tmp_path / "out"))
         assert tmp_path / "out/outlines" / case / "a.geojson" in more
     assert list(all_made) == ["areas.csv"]
+
+
+def test_images_that_were_moved(tmp_path):
+    """Their results are shown where no other image can be meant."""
+    (tmp_path / "masks" / "p1").mkdir(parents=True)
+    mask = tmp_path / "masks" / "p1" / "a.png"
+    mask.touch()
+    record = tmp_path / "segmentation.json"
+    entries = [{"file": "old/p1/a.png", "name": "p1/a"}]
+    record.write_text(json.dumps({"images": entries}))
+    moved = pathlib.Path("new/p1/a.png")
+    shown = view_files.overlays(moved, None, str(tmp_path))
+    assert shown["segmentation"] == mask
+    entries.append({"file": "old/p2/a.png", "name": "p2/a"})
+    record.write_text(json.dumps({"images": entries}))
+    with pytest.raises(InputError, match=r"may be any of p1/a, p2/a; state"):
+        view_files.overlays(moved, None, str(tmp_path))
+
+
+def test_work_of_other_names_is_not_done_anew(
+    run, cases, tmp_path, monkeypatch
+):
+    """A file whose name repeats renames others' results."""
+    (cases / "p2/images/a.png").rename(cases / "p2/images/b.png")
+    (cases / "p2/masks/a.png").rename(cases / "p2/masks/b.png")
+    both = {
+        "segment": {"images": cases / "*/images/*.png"},
+        "synthesize": {"masks": cases / "*/masks/*.png"},
+    }
+    for name, given in both.items():
+        given |= {"output": tmp_path / name, "mpp": 2.5}
+        with monkeypatch.context() as patch:
+            patch.setattr(work_folder, "_publish", interrupted)
+            run(name, code=130, **given)
+    for kind in ("images", "masks"):
+        shutil.copyfile(cases / f"p1/{kind}/a.png", cases / f"p2/{kind}/a.png")
+    for name, given in both.items():
+        told = run(name, code=2, **given)
+        assert "p1/" in told and "as 'a" in told and "now it is 'p1/a" in told
+    for kind in ("images", "masks"):
+        (cases / f"p2/{kind}/a.png").unlink()
+    for name, given in both.items():
+        run(name, **given)
+        assert (tmp_path / name).is_dir()
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
+def test_nothing_is_left_of_a_patient_who_is_gone(
+    run, cases, tmp_path, monkeypatch
+):
+    shutil.copytree(cases / "p1", cases / "p3.json")
+    given = {"images": cases / "*/images/*.png", "mpp": 2.5}
+    given["output"] = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(work_folder, "_publish", interrupted)
+        run("segment", code=130, **given)
+    shutil.rmtree(cases / "p2")
+    run("segment", **given)
+    inside = sorted(path.name for path in (tmp_path / "out/masks").iterdir())
+    assert inside == ["p1", "p3.json"]
+
+
+def test_two_images_of_one_file_are_refused(run, cases, tmp_path):
+    shutil.copytree(cases / "p2/masks", cases / "p1/masks/stages/0")
+    told = run(
+        "synthesize",
+        code=2,
+        masks=cases / "p1/masks/**/*.png",
+        output=tmp_path / "out",
+        mpp=2.5,
+        stages=True,
+    )
+    assert "stages/0/a_0.png would be of" in told
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["cases"]
+
+
+def test_one_thing_at_a_time():
+    made, alive = [], weakref.WeakSet()
+
+    class Large:
+        pass
+
+    @last_made.LastMade
+    def make(*given):
+        assert not alive
+        made.append(given)
+        thing = Large()
+        alive.add(thing)
+        return thing
+
+    one = make("a", 1)
+    assert make("a", 1) is one and made == [("a", 1)]
+    del one
+    for given in (("a", 2), ("a", 1)):
+        assert isinstance(make(*given), Large)
+    assert made == [("a", 1), ("a", 2), ("a", 1)]
 
 
 def test_a_damaged_record_is_named(tmp_path):
@@ -150,7 +260,7 @@ def test_synthesized(run, cases, tmp_path, monkeypatch, ending):
 
     with monkeypatch.context() as patch:
         patch.setattr(way, "paint", failing)
-        assert paint(output=tmp_path / "again", code=130) == ""
+        paint(output=tmp_path / "again", code=130)
     there = item_notes.states(tmp_path / ".again.work")
     assert list(there) == files[:3]
     paint(output=tmp_path / "again")

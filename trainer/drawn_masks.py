@@ -140,17 +140,16 @@ def _reference(source: str, path: pathlib.Path) -> pathlib.Path:
     if pathlib.Path(source).is_file():
         return pathlib.Path(source)
     # QuPath's scripts write a.svs.geojson for a.svs.
-    names = (stem_of(path), without_ending(stem_of(path)))
-    listed = list_files(source, SLIDES)
-    found = [slide for slide in listed if stem_of(slide) in names]
+    stem = stem_of(path)
+    names = (stem, without_ending(stem))
+    found = [s for s in list_files(source, SLIDES) if stem_of(s) in names]
     if not found:
-        raise InputError(
-            f"--reference {source}: no slide named {stem_of(path)} there"
-        )
-    found = [s for s in found if composed(s.name) == stem_of(path)] or found
+        raise InputError(f"--reference {source}: no slide named {stem} there")
+    whole = [s for s in found if composed(s.name).lower() == stem.lower()]
+    found = whole or [s for s in found if stem_of(s) == stem] or found
     if len(found) > 1:
         raise InputError(
             f"--reference {source}: {found[0]} and {found[1]} may both be what"
-            f" {path} was drawn on; paint one folder at a time"
+            f" {path} was drawn on; state the slide itself"
         )
     return found[0]

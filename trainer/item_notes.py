@@ -16,6 +16,9 @@ from histogan_tf import work_folder
 from histogan_tf.errors import InputError
 from histogan_tf.files import atomic_write
 
+# Of what notes hold; work of other ones is not continued.
+FORMAT = 2
+
 
 @dataclass(frozen=True)
 class Note:
@@ -67,13 +70,37 @@ def note(folder: pathlib.Path, name: str) -> Note:
     return Note(folder / work_folder.NOTES / f"{name}.json")
 
 
+def check_names(
+    folder: pathlib.Path, wanted: list[dict[str, Any]], of: tuple[str, ...]
+) -> None:
+    """Checks that whatever has a note there goes by the same name now.
+
+    Args:
+      folder: the work folder.
+      wanted: the states of all items; each has a "name".
+      of: what tells an item from another, whatever they are called.
+
+    Raises:
+      InputError: an item has another name, because another file has its own.
+    """
+    names = {tuple(state[k] for k in of): state["name"] for state in wanted}
+    for there in states(folder).values():
+        item = tuple(there[k] for k in of)
+        if (now := names.get(item, there["name"])) != there["name"]:
+            raise InputError(
+                f"{folder}: unfinished work has {item[0]} as"
+                f" {there['name']!r}, now it is {now!r}, as a second file has"
+                " its name; remove the folder or state the same again"
+            )
+
+
 def states(folder: pathlib.Path) -> dict[str, dict[str, Any]]:
     """The states of all items that have a note there, by name."""
     found = {}
     notes = folder / work_folder.NOTES
     for path in sorted(notes.rglob("*.json")):
-        state = Note(path).state
-        if state is not None:
+        # A folder may be called so as well.
+        if path.is_file() and (state := Note(path).state):
             name = path.relative_to(notes).as_posix()
             found[name.removesuffix(".json")] = state
     return found

@@ -46,12 +46,13 @@ def segment_all(
     Raises:
       InputError: an image is broken or without um/px, the output is taken or
         another process is making it, unfinished work there is of other
-        settings or of another image of the same name, or the disk is full.
+        settings or has another image of a name or an image by another name, or
+        the disk is full.
     """
     work_folder.check_free(request.output)
     states, bad = _checked(names, kind, request, network.finest)
     work = asdict(request) | network.identity | {"canvas": kind.canvas}
-    work["classes"] = network.table.to_json()
+    work |= {"classes": network.table.to_json(), "notes": item_notes.FORMAT}
     # An image that turns out to be damaged may be left out afterwards.
     del work["skip_bad"]
     with (
@@ -65,6 +66,7 @@ def segment_all(
             state = states[min(images, len(states) - 1)]
             show(done, total, f"segment {state['name']}")
 
+        item_notes.check_names(folder, states, ("file",))
         for state in states:
             item(state).check()
         found = list[Found]()

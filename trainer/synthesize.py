@@ -9,7 +9,8 @@ images go to `stages/<k>/`. Where masks of different folders have one name,
 theirs go before it: `p1/a_0.png` of `--masks 'cases/*/a.png'`.
 
 Without --style_from a style is drawn from those of the training images by the
-seed and the mask's name, so it does not depend on which other masks are given.
+seed and the mask's name, so it does not depend on which other masks are given
+(unless one has its name, as their folders are then part of it).
 
 Annotations are masks too (QuPath's .geojson, ASAP's .xml): --reference is the
 slide they were drawn on, or a folder of slides of their names; without one,

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from histogan_tf import running, work_folder
+from histogan_tf.errors import InputError
 from histogan_tf.progress_bar import progress_bar
 from trainer import item_notes
 from trainer.canvas_masks import MaskReader
@@ -106,8 +107,8 @@ def paint_all(
       runner: where images are painted; all must see the output's folder.
 
     Raises:
-      InputError: the output is taken, unfinished work there is of other
-        settings, or the disk is full.
+      InputError: the output is taken, two images would be one file,
+        unfinished work there is of other settings, or the disk is full.
     """
     jobs = [
         job | {"weights_sha256": weights}
@@ -116,6 +117,8 @@ def paint_all(
     ]
     work = asdict(request) | asdict(way) | {"weights": weights}
     work |= {"canvas": way.canvas, "classes": run.classes().to_json()}
+    work["notes"] = item_notes.FORMAT
+    _check_apart(way, jobs)
     with (
         work_folder.lasting_directory(request.output, work) as folder,
         progress_bar("paint") as show,
@@ -151,8 +154,22 @@ def _jobs(
         yield mask | image | {"style_name": whose, "style": values}
 
 
+def _check_apart(way: Way, jobs: list[Job]) -> None:
+    """Raises InputError if two images would be one file."""
+    seen: dict[str, Job] = {}
+    for job in jobs:
+        for file in way.files(job["name"]):
+            if file in seen:
+                raise InputError(
+                    f"{job['mask']}: {file} would be of {seen[file]['mask']}"
+                    " too; paint them apart"
+                )
+            seen[file] = job
+
+
 def _check(folder: pathlib.Path, way: Way, jobs: list[Job]) -> None:
     """Raises InputError if unfinished work differs in more than masks."""
+    item_notes.check_names(folder, jobs, ("mask", "seed"))
     for job in jobs:
         *_, path = _paths(folder, way, job)
         there = _note(folder, way, job).state

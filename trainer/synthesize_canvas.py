@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from histogan_tf import running
 from trainer import large_images, view_command
 from trainer.canvas_masks import MaskReader
+from trainer.last_made import LastMade
 from trainer.synthesize_all import Job, Way
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def view_line(
     )
 
 
-@functools.lru_cache(maxsize=1)
+@LastMade
 def _mask(reader: MaskReader, path: pathlib.Path, sha256: str) -> "Source":
     """Opens once for all seeds; of annotations it may take seconds."""
     del sha256  # tells a mask from what its file was

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from histogan_tf import running
 from trainer.canvas_masks import MaskReader
+from trainer.last_made import LastMade
 from trainer.synthesize_all import Job, Way
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class AtOnce(Way):
             images.write_png(folder / file, image)
 
 
-@functools.lru_cache(maxsize=1)
+@LastMade
 def _mask(reader: MaskReader, path: pathlib.Path, sha256: str) -> "np.ndarray":
     """Reads once for all seeds; of annotations it may take seconds."""
     del sha256  # tells a mask from what its file was

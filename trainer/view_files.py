@@ -18,7 +18,8 @@ def overlays(
     """Files by the overlay's name, in the order of drawing.
 
     Raises:
-      InputError: the folder of --segmentation has no mask of the image.
+      InputError: the folder of --segmentation has no mask of the image, or
+        nobody knows which.
     """
     found = {}
     if mask:
@@ -73,17 +74,28 @@ def _name_in(folder: pathlib.Path, image: pathlib.Path) -> str:
     """What an image's results are named by: its stem, unless the record knows.
 
     Raises:
-      InputError: the record is damaged.
+      InputError: the record is damaged, or has several such images.
     """
     record = folder / "segmentation.json"
     if record.is_file():
         try:
             entries = json.loads(record.read_text(encoding="utf-8"))["images"]
-            for entry in entries:
-                if pathlib.Path(entry["file"]).resolve() == image.resolve():
-                    return entry["name"]
+            names = {
+                pathlib.Path(entry["file"]).resolve(): entry["name"]
+                for entry in entries
+                if stem_of(entry["file"]) == stem_of(image)
+            }
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"{record}: not a record of trainer.segment; remove it"
             ) from error
+        if image.resolve() in names:
+            return names[image.resolve()]
+        if len(names) > 1:  # and the image was moved
+            raise InputError(
+                f"{record}: {image} may be any of"
+                f" {', '.join(names.values())}; state its mask's file"
+            )
+        if names:
+            return next(iter(names.values()))
     return stem_of(image)
