@@ -151,7 +151,9 @@ def test_a_kill_after_the_folder_has_its_name(tmp_path, monkeypatch, at):
         work_folder.lasting_directory(target, identity) as folder,
     ):
         (folder / "one").write_text("1")
+        (folder / "gone" / "empty").mkdir(parents=True)
         (folder / work_folder.NOTES).mkdir()
+        (folder / work_folder.NOTES / "one.json").touch()
         patch.setattr(work_folder, at, killed)
     if at == "sync":  # nothing was left to do
         assert {path.name for path in target.iterdir()} == {"one"}
