@@ -17,9 +17,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # processes ends minutes after the other.
 LONGEST = (
     "test_killed.py",
+    "test_end_to_end.py",
     "test_replicas.py",
     "test_semi_methods.py",
-    "test_end_to_end.py",
     "test_benchmarks_scale.py",
     "test_dataset.py",
     "test_traces.py",

@@ -43,7 +43,6 @@ restained = other_stain.restained(styles, 0.15, 0.8)
 some_lessons = [
     Lesson("labelled", 2.0, lessons.labelled(weights)),
     Lesson("consistency", 1.0, lessons.consistent(0.05), 0.5, taught=True),
-    Lesson("stained", 1.0, lessons.labelled(weights, restained)),
     Lesson("painted", 0.5, lessons.painted(weights, paint), taught=True),
 ]
 builds = {

@@ -1,5 +1,6 @@
 """The benchmarks' own arithmetic, by hand; their scores on a random run."""
 
+import dataclasses
 import json
 import pathlib
 
@@ -221,9 +222,17 @@ def test_pipeline_and_step_are_measured_apart(tmp_path):
     assert input_pipeline.step_speed(phase, batch, 2) > 0
 
 
+def test_batches_are_lowered_to_the_limit():
+    found = input_pipeline.wanted_config("tiny", "bfloat16", 3)
+    assert found.precision == "bfloat16"
+    (coarse, fine), known = found.stages, presets.tiny().stages
+    assert coarse == dataclasses.replace(known[0], batch=3)
+    assert fine == known[1] and fine.batch == 2
+
+
 def test_every_stages_pipeline_is_measured_from_records(tmp_path):
     folder = input_pipeline.phantom_records(tmp_path / "p", 1, 128)
-    config = input_pipeline.wanted_config("tiny", "float32", 2)
+    config = dataclasses.replace(small_config(2), precision="float32")
     data = manifest.load(folder)
     source = runs.opened(tmp_path / "run", config, data)
     rows = input_pipeline.measure(source, 0.05, 1)
