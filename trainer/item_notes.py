@@ -81,7 +81,8 @@ def check_names(
       of: what tells an item from another, whatever they are called.
 
     Raises:
-      InputError: an item has another name, because another file has its own.
+      InputError: an item has another name, as one that had its own came or
+        went.
     """
     names = {tuple(state[k] for k in of): state["name"] for state in wanted}
     for there in states(folder).values():
@@ -89,8 +90,8 @@ def check_names(
         if (now := names.get(item, there["name"])) != there["name"]:
             raise InputError(
                 f"{folder}: unfinished work has {item[0]} as"
-                f" {there['name']!r}, now it is {now!r}, as a second file has"
-                " its name; remove the folder or state the same again"
+                f" {there['name']!r}, now it is {now!r}, as files of one name"
+                " came or went; remove the folder or state the same again"
             )
 
 
