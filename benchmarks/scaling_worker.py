@@ -78,9 +78,8 @@ def measure(work: Work) -> dict[str, float] | None:
         "step_seconds": timed(lambda: advance(batch), totals.take, work.steps),
         "sum_seconds": sum_seconds(strategy, count, work.steps),
         "bytes": 4.0 * count,
+        "messages": sent,
     }
-    if kind == "multi_worker":
-        found["messages"] = sent
     team.total(0)
     return found if team.lead else None
 

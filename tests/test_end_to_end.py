@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-import stage_processes
+import workers
 from programs import run_program
 from small_training import ingest_small, small_config, variables, write_config
 
@@ -22,6 +22,47 @@ QUICK = {
     "swd_directions": 8,
     "examples": 2,
 }
+
+
+# Processes that train phases: one that trains all; two at once, each with a
+# stage of its own; one that wants a phase that another is training; one whose
+# stages are complete; one that trains what is left. Prints exit codes and the
+# phases that are complete.
+PHASES = """
+from histogan_tf import locks, program
+from trainer import bars, loop, opening, phases, rejoin, train, watching
+
+data, config = sys.argv[3:]
+
+
+def start(run, words):
+    log = os.open(FOLDER / f"{run}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 2)
+    sys.argv = ["train", f"--data={data}", f"--run_dir={FOLDER / run}",
+                f"--config={config}", "--precision=float32", *words]
+    program.run(train.main)
+
+
+def train_phases(run, *words):
+    return fork(None, lambda: start(run, words))
+
+
+def show(*children):
+    codes = ended(*children)
+    names = ("stages/0", "stages/1", "judge", "segmenter")
+    whole = [n for n in names if tf.train.latest_checkpoint(
+        str(FOLDER / "joined" / n / "checkpoints"))]
+    print(codes, whole, flush=True)
+
+
+show(train_phases("whole"))
+pair = [train_phases("joined", f"--stages={k}") for k in (1, 0)]
+show(*pair)
+with locks.held(FOLDER / "joined/judge/.lock", "test"):
+    show(train_phases("joined"))
+show(train_phases("joined", "--stages=1,0"))
+show(train_phases("joined"))
+"""
 
 
 @pytest.fixture
@@ -94,7 +135,8 @@ def trained(phantom_files, tmp_path_factory):
     folder = tmp_path_factory.mktemp("stages")
     ingest_small(phantom_files, folder / "records", validation=0.4)
     config = write_config(folder / "config.json", small_config(2))
-    return folder, stage_processes.run(folder / "records", config, folder)
+    out, _ = workers.run(PHASES, folder, folder / "records", config)
+    return folder, out.splitlines()
 
 
 def test_phases_that_each_process_trained(trained):

@@ -8,9 +8,9 @@ from small_training import ingest_small, small_config, variables, write_config
 PHASES = ("stages/0", "judge", "segmenter")
 
 # Runs of the program: `one` by one process; `killed` by one that kills itself
-# at a moment of its own, and the next; `lost` by two processes of which first
-# worker 1 and then worker 0 is killed and started again, in phases that begin
-# quickly. All segmenters are one class.
+# at a moment of its own, and the next; `lost` by two processes of which
+# worker 1 is killed in the stage, then worker 0 in the segmenter, and started
+# again. All segmenters are one class.
 # Prints exit codes and what `state` and the last line say.
 PROGRAM = '''
 from tensorflow.python.ops import gen_io_ops
@@ -50,7 +50,7 @@ def while_creating():
 
 
 def between(kind, act):
-    """Between two checkpoints of such a model."""
+    """Between two checkpoints of a model of that class."""
     make = loop.make_advance
     def made(model, strategy, totals, step, *more):
         advance = make(model, strategy, totals, step, *more)
@@ -64,11 +64,6 @@ def between(kind, act):
 
 def in_stage():
     between(StageModel, die)
-
-
-def in_judge():
-    """The first of its class."""
-    between(SegmenterModel, die)
 
 
 def waiting():
@@ -132,7 +127,7 @@ for moment in (
     while_creating, in_stage, while_saving, before_recording, nothing
 ):
     alone("killed", moment)
-first, second = worker("lost", 0), worker("lost", 1, in_judge)
+first, second = worker("lost", 0), worker("lost", 1, in_stage)
 print(ended(second))
 second = worker("lost", 1, waiting)
 after(FOLDER / "lost/segmenter/checkpoints/ckpt-2.index")
@@ -189,7 +184,7 @@ def test_a_killed_worker_comes_back_and_nothing_is_trained_twice(trained):
     assert told["lost"].count("a worker was lost; starting again") == 2
     # Worker 0 alone tells of progress, and alone writes.
     assert told["lost"].count("stages/0 4/4") == 1
-    assert len(list((folder / "lost/stages/0/events").iterdir())) == 1
+    assert len(list((folder / "lost/judge/events").iterdir())) == 1
     for phase in PHASES:
         one, lost = (variables(folder / n / phase) for n in ("one", "lost"))
         assert one.keys() == lost.keys()
